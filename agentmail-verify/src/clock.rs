@@ -1,0 +1,97 @@
+use core::time::Duration;
+
+/// A point in time: whole seconds since 1970-01-01T00:00:00Z.
+///
+/// Time is an argument of every check here and never read behind the caller's back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnixTime(u64);
+
+impl UnixTime {
+    /// Takes seconds (not milliseconds) since the Unix epoch.
+    #[must_use]
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(secs)
+    }
+
+    /// Returns the seconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_secs(self) -> u64 {
+        self.0
+    }
+
+    /// Returns the time that has passed since `earlier`, or `None` if `earlier` is later.
+    #[must_use]
+    pub const fn checked_since(self, earlier: Self) -> Option<Duration> {
+        match self.0.checked_sub(earlier.0) {
+            Some(secs) => Some(Duration::from_secs(secs)),
+            None => None,
+        }
+    }
+}
+
+/// Tells the time.
+///
+/// A [`UnixTime`] is a clock that stands still, and so is of use in tests; a closure
+/// `Fn() -> UnixTime` is a clock too.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not tell the time",
+    label = "expected a `Clock`",
+    note = "use `SystemClock`, a fixed `UnixTime`, or a closure `Fn() -> UnixTime`"
+)]
+pub trait Clock {
+    /// Returns the present time.
+    fn now(&self) -> UnixTime;
+}
+
+impl Clock for UnixTime {
+    fn now(&self) -> UnixTime {
+        *self
+    }
+}
+
+impl<F> Clock for F
+where
+    F: Fn() -> UnixTime,
+{
+    fn now(&self) -> UnixTime {
+        self()
+    }
+}
+
+/// The system's clock.
+///
+/// A system clock that stands before 1970 reads as 1970: every delivery is then refused as too far
+/// ahead.
+#[cfg(feature = "std")]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+#[cfg(feature = "std")]
+impl Clock for SystemClock {
+    fn now(&self) -> UnixTime {
+        let since_epoch = std::time::SystemTime::UNIX_EPOCH.elapsed();
+        UnixTime::from_secs(since_epoch.map_or(0, |elapsed| elapsed.as_secs()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fixed_time_and_a_closure_are_clocks() {
+        let at = UnixTime::from_secs(1_700_000_000);
+
+        assert_eq!(at.now(), at);
+        assert_eq!((|| at).now(), at);
+    }
+
+    #[cfg(feature = "std")]
+    #[test]
+    fn the_system_clock_counts_seconds() {
+        let year_2020 = UnixTime::from_secs(1_577_836_800);
+        let year_5138 = UnixTime::from_secs(100_000_000_000);
+
+        assert!((year_2020..year_5138).contains(&SystemClock.now()));
+    }
+}

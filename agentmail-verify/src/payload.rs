@@ -1,0 +1,104 @@
+use core::{error::Error, fmt};
+
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+/// Reads an authentic body as JSON.
+///
+/// # Errors
+///
+/// The body is not JSON, or not the JSON that `T` asks for.
+pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, PayloadError> {
+    serde_json::from_slice(body).map_err(|error| PayloadError {
+        is_json: error.classify() == Category::Data,
+        line: error.line(),
+        column: error.column(),
+    })
+}
+
+/// An authentic body that is not what the handler asked for.
+///
+/// It says where, not what: the parser's own message quotes the mail's content, and is dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PayloadError {
+    is_json: bool,
+    line: usize,
+    column: usize,
+}
+
+impl PayloadError {
+    /// Returns the stable, machine-readable name of the cause: `malformed_json` for a body that is
+    /// not JSON, `unexpected_payload` for JSON of another shape or another `type`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        if self.is_json {
+            "unexpected_payload"
+        } else {
+            "malformed_json"
+        }
+    }
+
+    /// Returns the line at which reading stopped, counted from 1; 0 where no one line is to blame.
+    #[must_use]
+    pub const fn line(&self) -> usize {
+        self.line
+    }
+
+    /// Returns the column at which reading stopped, in bytes counted from 1; 0 where no one column
+    /// is to blame.
+    #[must_use]
+    pub const fn column(&self) -> usize {
+        self.column
+    }
+}
+
+impl fmt::Display for PayloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = if self.is_json {
+            "not of the expected shape"
+        } else {
+            "not JSON"
+        };
+        write!(
+            f,
+            "the body is {what}, at line {} column {}",
+            self.line, self.column
+        )
+    }
+}
+
+impl Error for PayloadError {}
+
+#[cfg(test)]
+mod tests {
+    use std::{format, vec::Vec};
+
+    use super::*;
+
+    #[test]
+    fn tells_what_is_not_json_from_json_of_another_shape() {
+        for (body, code, line, column) in [
+            (&b""[..], "malformed_json", 1, 0),
+            (b"[1", "malformed_json", 1, 2),
+            (b"\xff", "malformed_json", 1, 1),
+            (b"\xef\xbb\xbf[]", "malformed_json", 1, 1),
+            (b"[1,\n\"secret\"]", "unexpected_payload", 2, 8),
+            (b"[1] [2]", "malformed_json", 1, 5),
+        ] {
+            let error = from_json::<Vec<u8>>(body).unwrap_err();
+
+            let seen = (error.code(), error.line(), error.column());
+            assert_eq!(seen, (code, line, column), "{}", body.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn shows_nothing_of_the_body() {
+        let error = from_json::<Vec<u8>>(br#"["a private subject"]"#).unwrap_err();
+
+        for shown in [format!("{error}"), format!("{error:?}")] {
+            assert!(!shown.contains("private"), "{shown}");
+        }
+        assert!(error.source().is_none());
+    }
+}

@@ -1,0 +1,34 @@
+use crate::{Label, UnixTime};
+
+/// The proof that a body is authentic.
+///
+/// Only a finished verification makes one: what needs an authentic body asks for a receipt.
+///
+/// ```compile_fail
+/// // There is no way to make one up.
+/// let receipt = agentmail_verify::Receipt::new(time, label);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct Receipt {
+    signed_at: UnixTime,
+    label: Label,
+}
+
+impl Receipt {
+    pub(crate) const fn new(signed_at: UnixTime, label: Label) -> Self {
+        Self { signed_at, label }
+    }
+
+    /// Returns when the delivery was signed, by the sender's clock.
+    #[must_use]
+    pub const fn signed_at(&self) -> UnixTime {
+        self.signed_at
+    }
+
+    /// Returns the label of the secret that matched.
+    #[must_use]
+    pub const fn label(&self) -> Label {
+        self.label
+    }
+}

@@ -1,0 +1,171 @@
+use core::{error::Error, fmt};
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use crate::{Label, LabelError, Timestamp};
+
+/// A signing secret, as HMAC-SHA256 state that was keyed once.
+///
+/// The text itself is not kept. The state is wiped on drop, and so is each copy of it that a
+/// verification makes. `Debug` prints a fixed text; there is no `Display`, no `PartialEq` and no
+/// serde.
+///
+/// ```
+/// use agentmail_verify::Secret;
+///
+/// let secret = Secret::new("the text that PUT /webhook showed once")?.with_label("2026-11")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Secret {
+    keyed: Hmac<Sha256>,
+    label: Label,
+}
+
+impl Secret {
+    /// Takes the secret as the service showed it. Its bytes are the key: nothing is decoded, no
+    /// prefix is taken off.
+    ///
+    /// # Errors
+    ///
+    /// The text is empty, or has white space at either end (the line end of a file is the most
+    /// common cause of signatures that do not match).
+    pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, SecretError> {
+        let key = secret.as_ref();
+        if key.is_empty() {
+            return Err(SecretError::Empty);
+        }
+        if has_white_space_at_an_end(key) {
+            return Err(SecretError::SurroundingWhiteSpace);
+        }
+        Ok(Self {
+            keyed: keyed(key),
+            label: Label::default(),
+        })
+    }
+
+    /// Names the secret for logs; 1 to 32 printable ASCII characters.
+    ///
+    /// # Errors
+    ///
+    /// The text cannot be a [`Label`].
+    pub fn with_label(mut self, label: &str) -> Result<Self, LabelError> {
+        self.label = Label::new(label)?;
+        Ok(self)
+    }
+
+    /// Returns the secret's name in logs, `default` if it was given none.
+    #[must_use]
+    pub const fn label(&self) -> Label {
+        self.label
+    }
+
+    /// Computes the MAC of `<timestamp>.<body>`.
+    pub(crate) fn mac(&self, timestamp: &Timestamp, body: &[u8]) -> [u8; 32] {
+        let mut mac = self.begin(timestamp);
+        mac.update(body);
+        mac.finalize().into_bytes().into()
+    }
+
+    /// Begins the MAC of `<timestamp>.<body>`; the body is still to come.
+    pub(crate) fn begin(&self, timestamp: &Timestamp) -> Hmac<Sha256> {
+        let mut mac = self.keyed.clone();
+        mac.update(timestamp.signed_prefix());
+        mac
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// Why a text cannot be a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SecretError {
+    /// The text is empty.
+    Empty,
+    /// The text begins or ends with white space, or holds nothing else.
+    SurroundingWhiteSpace,
+}
+
+impl fmt::Display for SecretError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "the signing secret is empty",
+            Self::SurroundingWhiteSpace => {
+                "the signing secret has white space at an end: was the line end of a file kept?"
+            }
+        })
+    }
+}
+
+impl Error for SecretError {}
+
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length (RFC 2104, section 2)")
+}
+
+fn has_white_space_at_an_end(key: &[u8]) -> bool {
+    match str::from_utf8(key) {
+        Ok(text) => text.trim().len() != text.len(),
+        Err(_) => key.trim_ascii().len() != key.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use static_assertions::{assert_impl_all, assert_not_impl_any};
+
+    use super::*;
+
+    assert_impl_all!(Secret: Send, Sync, Clone);
+    assert_not_impl_any!(Secret: fmt::Display, PartialEq, Copy, Default);
+
+    #[test]
+    fn rejects_an_empty_or_blank_text() {
+        assert_eq!(Secret::new("").unwrap_err(), SecretError::Empty);
+        assert_eq!(
+            Secret::new(" \n").unwrap_err(),
+            SecretError::SurroundingWhiteSpace
+        );
+    }
+
+    #[test]
+    fn rejects_white_space_at_either_end() {
+        for text in [
+            "secret\n",
+            "secret\r\n",
+            " secret",
+            "secret\t",
+            "\u{a0}secret",
+            "secret\u{2003}",
+        ] {
+            assert_eq!(
+                Secret::new(text).unwrap_err(),
+                SecretError::SurroundingWhiteSpace,
+                "{text:?}"
+            );
+        }
+        assert_eq!(
+            Secret::new(b"\xff\n").unwrap_err(),
+            SecretError::SurroundingWhiteSpace
+        );
+    }
+
+    #[test]
+    fn takes_any_other_bytes_as_they_are() {
+        for key in [
+            &b"s"[..],
+            b"whsec_c2VjcmV0",
+            b"two words",
+            b"\xff\x00\xfe",
+            &[b'k'; 1_000],
+        ] {
+            assert!(Secret::new(key).is_ok());
+        }
+    }
+}

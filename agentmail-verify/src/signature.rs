@@ -1,0 +1,250 @@
+use core::fmt;
+
+use subtle::{Choice, ConstantTimeEq};
+
+use crate::VerifyError;
+
+/// A MAC as four words: `subtle` compares words several times faster than bytes.
+type Words = [u64; 4];
+
+/// The value of `X-AgentMail-Signature`: its `v1` values.
+///
+/// A comma-separated list of `scheme=value`, spaces allowed round the items, at most
+/// [`Signature::MAX_ITEMS`] of them. Each `v1` value is 64 hex digits, either case. Other schemes
+/// are passed over, so that the service can add one.
+#[derive(Clone, Copy)]
+pub struct Signature {
+    macs: [Words; Self::MAX_ITEMS],
+    len: usize,
+}
+
+impl Signature {
+    /// The largest number of items in one header.
+    pub const MAX_ITEMS: usize = 8;
+
+    /// Parses a header's value.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError::MalformedSignature`] for a value that is not such a list, for one malformed
+    /// `v1` value even beside a good one, and for too many items;
+    /// [`VerifyError::UnsupportedScheme`] for a list without `v1`.
+    pub fn parse(value: &[u8]) -> Result<Self, VerifyError> {
+        let mut signature = Self {
+            macs: [Words::default(); Self::MAX_ITEMS],
+            len: 0,
+        };
+        let mut slots = signature.macs.iter_mut();
+
+        for (seen, item) in value.split(|byte| *byte == b',').enumerate() {
+            if seen == Self::MAX_ITEMS {
+                return Err(VerifyError::MalformedSignature);
+            }
+            if let Some(hex) = v1_value(trim(item))? {
+                let slot = slots.next().ok_or(VerifyError::MalformedSignature)?;
+                *slot = words(&decode(hex)?);
+                signature.len += 1;
+            }
+        }
+        if signature.len == 0 {
+            return Err(VerifyError::UnsupportedScheme);
+        }
+        Ok(signature)
+    }
+
+    /// Tells whether one of the `v1` values is this MAC, in time that does not depend on either.
+    pub(crate) fn matches(&self, mac: &[u8; 32]) -> bool {
+        let mac = words(mac);
+        let none = Choice::from(0);
+        let candidates = self.macs.iter().take(self.len);
+        candidates
+            .fold(none, |found, candidate| found | candidate.ct_eq(&mac))
+            .into()
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signature(..)")
+    }
+}
+
+/// Returns the value of an item whose scheme is `v1`, `None` for another scheme.
+fn v1_value(item: &[u8]) -> Result<Option<&[u8]>, VerifyError> {
+    let equals = item.iter().position(|byte| *byte == b'=');
+    match equals.and_then(|at| item.split_at_checked(at)) {
+        Some((b"v1", [b'=', hex @ ..])) => Ok(Some(hex)),
+        Some((scheme, _)) if is_token(scheme) => Ok(None),
+        _ => Err(VerifyError::MalformedSignature),
+    }
+}
+
+/// Decodes exactly 64 hex digits.
+///
+/// The length is checked here: the decoder takes an `0x` in front as no digits.
+fn decode(hex: &[u8]) -> Result<[u8; 32], VerifyError> {
+    if hex.len() != 64 {
+        return Err(VerifyError::MalformedSignature);
+    }
+    const_hex::decode_to_array(hex).map_err(|_| VerifyError::MalformedSignature)
+}
+
+fn words(mac: &[u8; 32]) -> Words {
+    let (words, _) = mac.as_chunks::<8>();
+    let mut words = words.iter().copied().map(u64::from_ne_bytes);
+    core::array::from_fn(|_| words.next().unwrap_or_default())
+}
+
+fn is_token(scheme: &[u8]) -> bool {
+    let is_token_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    !scheme.is_empty() && scheme.iter().all(is_token_byte)
+}
+
+fn trim(mut item: &[u8]) -> &[u8] {
+    while let [b' ', rest @ ..] | [rest @ .., b' '] = item {
+        item = rest;
+    }
+    item
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{format, string::String, vec::Vec};
+
+    use super::*;
+
+    const HEX: &str = "63893a3709806933548b8fc7291ddfc44b4a760abfa32a31c107d9a260ad0db4";
+
+    fn hex_of(byte: u8) -> String {
+        format!("{byte:02x}").repeat(32)
+    }
+
+    #[test]
+    fn takes_one_value_of_either_case() {
+        for value in [format!("v1={HEX}"), format!("v1={}", HEX.to_uppercase())] {
+            let signature = Signature::parse(value.as_bytes()).unwrap();
+
+            assert!(
+                signature.matches(&const_hex::decode_to_array(HEX).unwrap()),
+                "{value}"
+            );
+            assert!(
+                !signature.matches(&[0; 32]),
+                "an unused slot must not match"
+            );
+        }
+    }
+
+    #[test]
+    fn takes_the_v1_values_of_a_list_and_no_others() {
+        let value = format!("  v2=zz, v1={} ,v1={},future-3=a=b  ", hex_of(1), hex_of(2));
+
+        let signature = Signature::parse(value.as_bytes()).unwrap();
+
+        assert!(signature.matches(&[1; 32]));
+        assert!(signature.matches(&[2; 32]));
+        assert!(!signature.matches(&[3; 32]));
+    }
+
+    #[test]
+    fn takes_eight_items_and_refuses_a_ninth() {
+        let item = |byte: u8| format!("v1={}", hex_of(byte));
+        let eight: Vec<_> = (1..=8).map(item).collect();
+        let nine: Vec<_> = (1..=9).map(item).collect();
+
+        assert!(
+            Signature::parse(eight.join(",").as_bytes())
+                .unwrap()
+                .matches(&[8; 32])
+        );
+        assert_eq!(
+            Signature::parse(nine.join(",").as_bytes()).unwrap_err(),
+            VerifyError::MalformedSignature
+        );
+    }
+
+    #[test]
+    fn counts_items_of_other_schemes_too() {
+        let value = format!("{}v1={HEX}", "v0=a,".repeat(8));
+
+        assert_eq!(
+            Signature::parse(value.as_bytes()).unwrap_err(),
+            VerifyError::MalformedSignature
+        );
+    }
+
+    #[test]
+    fn one_malformed_v1_refuses_the_whole_header() {
+        for bad in [
+            "v1=",
+            "v1=00",
+            "v1",
+            "v1 =00",
+            &format!("v1={HEX}0"),
+            &format!("v1=0x{}", &HEX[2..]),
+        ] {
+            for value in [format!("{bad},v1={HEX}"), format!("v1={HEX},{bad}")] {
+                assert_eq!(
+                    Signature::parse(value.as_bytes()).unwrap_err(),
+                    VerifyError::MalformedSignature,
+                    "{value}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_proper_prefix_fails() {
+        let value = format!("v1={HEX}");
+
+        for len in 0..value.len() {
+            assert_eq!(
+                Signature::parse(&value.as_bytes()[..len]).unwrap_err(),
+                VerifyError::MalformedSignature,
+                "{len} bytes"
+            );
+        }
+    }
+
+    #[test]
+    fn rejects_what_is_not_a_list_of_schemes() {
+        for value in [
+            &b""[..],
+            b" ",
+            b",",
+            b"=",
+            HEX.as_bytes(),
+            b"v1",
+            b"\xff\xfe=1",
+            b"v 1=00",
+            format!("v1={HEX},").as_bytes(),
+            format!(",v1={HEX}").as_bytes(),
+            format!("v1={HEX};v1={HEX}").as_bytes(),
+            format!("\tv1={HEX}").as_bytes(),
+            format!("v1= {HEX}").as_bytes(),
+            format!("v1=\"{HEX}\"").as_bytes(),
+        ] {
+            assert_eq!(
+                Signature::parse(value).unwrap_err(),
+                VerifyError::MalformedSignature,
+                "{}",
+                value.escape_ascii()
+            );
+        }
+    }
+
+    #[test]
+    fn a_list_without_v1_is_unsupported() {
+        for value in [
+            format!("sha256={HEX}"),
+            format!("V1={HEX}"),
+            format!("v10={HEX},v2=a"),
+        ] {
+            assert_eq!(
+                Signature::parse(value.as_bytes()).unwrap_err(),
+                VerifyError::UnsupportedScheme,
+                "{value}"
+            );
+        }
+    }
+}

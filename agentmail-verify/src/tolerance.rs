@@ -1,0 +1,188 @@
+use core::{error::Error, fmt, time::Duration};
+
+use crate::{UnixTime, VerifyError};
+
+/// How old a delivery may be, and how far ahead of our clock.
+///
+/// A timestamp is fresh when `now - max_age <= timestamp <= now + max_ahead`, both ends inclusive.
+/// Parts of a second are dropped. No value means "off": zero allows no difference at all, and
+/// neither side can exceed [`Tolerance::LIMIT`].
+///
+/// # Defaults
+///
+/// 300 seconds on both sides, as in the vendor's guide (`max_skew_seconds=300`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tolerance {
+    max_age: Duration,
+    max_ahead: Duration,
+}
+
+impl Tolerance {
+    /// The widest tolerance on either side: 30 days.
+    pub const LIMIT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+    /// Sets how old a delivery may be, and how far ahead of our clock.
+    ///
+    /// Raise `max_age` if the service retries a delivery under its first signature after a longer
+    /// time: such a delivery is refused as stale for ever otherwise.
+    ///
+    /// # Errors
+    ///
+    /// Either side exceeds [`Tolerance::LIMIT`].
+    pub const fn new(max_age: Duration, max_ahead: Duration) -> Result<Self, ToleranceError> {
+        if max_age.as_secs() > Self::LIMIT.as_secs() || max_ahead.as_secs() > Self::LIMIT.as_secs()
+        {
+            return Err(ToleranceError { _private: () });
+        }
+        Ok(Self {
+            max_age: whole_seconds(max_age),
+            max_ahead: whole_seconds(max_ahead),
+        })
+    }
+
+    /// Returns how old a delivery may be.
+    #[must_use]
+    pub const fn max_age(&self) -> Duration {
+        self.max_age
+    }
+
+    /// Returns how far ahead of our clock a delivery may be.
+    #[must_use]
+    pub const fn max_ahead(&self) -> Duration {
+        self.max_ahead
+    }
+
+    /// Checks that `signed_at` is fresh at `now`.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError::Stale`] or [`VerifyError::TooFarAhead`].
+    pub fn check(&self, signed_at: UnixTime, now: UnixTime) -> Result<(), VerifyError> {
+        if let Some(ahead) = signed_at.checked_since(now)
+            && ahead > self.max_ahead
+        {
+            return Err(VerifyError::TooFarAhead { ahead });
+        }
+        if let Some(age) = now.checked_since(signed_at)
+            && age > self.max_age
+        {
+            return Err(VerifyError::Stale { age });
+        }
+        Ok(())
+    }
+}
+
+impl Default for Tolerance {
+    fn default() -> Self {
+        Self {
+            max_age: Duration::from_secs(300),
+            max_ahead: Duration::from_secs(300),
+        }
+    }
+}
+
+/// The tolerance asked for exceeds [`Tolerance::LIMIT`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ToleranceError {
+    _private: (),
+}
+
+impl fmt::Display for ToleranceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the tolerance exceeds 30 days: it would let old deliveries be replayed")
+    }
+}
+
+impl Error for ToleranceError {}
+
+const fn whole_seconds(duration: Duration) -> Duration {
+    Duration::from_secs(duration.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
+
+    fn check(signed_at: u64) -> Result<(), VerifyError> {
+        Tolerance::default().check(UnixTime::from_secs(signed_at), NOW)
+    }
+
+    #[test]
+    fn accepts_a_timestamp_exactly_at_either_end() {
+        assert_eq!(check(1_700_000_000 - 300), Ok(()));
+        assert_eq!(check(1_700_000_000), Ok(()));
+        assert_eq!(check(1_700_000_000 + 300), Ok(()));
+    }
+
+    #[test]
+    fn rejects_a_timestamp_one_second_past_either_end() {
+        let past = Duration::from_secs(301);
+
+        assert_eq!(
+            check(1_700_000_000 - 301),
+            Err(VerifyError::Stale { age: past })
+        );
+        assert_eq!(
+            check(1_700_000_000 + 301),
+            Err(VerifyError::TooFarAhead { ahead: past })
+        );
+    }
+
+    #[test]
+    fn zero_allows_no_difference_at_all() {
+        let exact = Tolerance::new(Duration::ZERO, Duration::ZERO).unwrap();
+
+        assert_eq!(exact.check(NOW, NOW), Ok(()));
+        assert!(
+            exact
+                .check(UnixTime::from_secs(1_700_000_001), NOW)
+                .is_err()
+        );
+        assert!(
+            exact
+                .check(UnixTime::from_secs(1_699_999_999), NOW)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn no_value_turns_the_check_off() {
+        let day = Duration::from_secs(86_400);
+
+        assert!(Tolerance::new(Tolerance::LIMIT, Tolerance::LIMIT).is_ok());
+        assert!(Tolerance::new(Tolerance::LIMIT + Duration::from_secs(1), day).is_err());
+        assert!(Tolerance::new(day, Duration::MAX).is_err());
+    }
+
+    #[test]
+    fn parts_of_a_second_are_dropped() {
+        let tolerance =
+            Tolerance::new(Duration::from_millis(1_999), Duration::from_millis(999)).unwrap();
+
+        assert_eq!(tolerance.max_age(), Duration::from_secs(1));
+        assert_eq!(tolerance.max_ahead(), Duration::ZERO);
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_arithmetic_in_128_bits(
+            signed_at: u64,
+            now: u64,
+            max_age in 0_u64..2_592_000,
+            max_ahead in 0_u64..2_592_000,
+        ) {
+            let tolerance =
+                Tolerance::new(Duration::from_secs(max_age), Duration::from_secs(max_ahead)).unwrap();
+            let (at, today) = (i128::from(signed_at), i128::from(now));
+            let fresh = today - i128::from(max_age) <= at && at <= today + i128::from(max_ahead);
+
+            let outcome = tolerance.check(UnixTime::from_secs(signed_at), UnixTime::from_secs(now));
+
+            prop_assert_eq!(outcome.is_ok(), fresh);
+        }
+    }
+}

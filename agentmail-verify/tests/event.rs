@@ -1,0 +1,197 @@
+//! What the typed payload takes, and what it refuses.
+
+use agentmail_verify::{Event, MailReceived, PayloadError, TrustTier, from_json};
+
+/// The vendor guide's example.
+const SAMPLE: &str = r#"{"type":"mail.received","agent_id":"my-agent","message_id":"msg-abc123","sender":"user@example.com","subject":"Quarterly planning notes","timestamp":"2026-04-16T12:00:00+00:00","sender_verified":true,"peer_trust_tier":"verified","rate_limited":false,"is_duplicate":false,"s3_bucket":"my-bucket","s3_key":"inbound/my-agent/msg-abc123.eml"}"#;
+
+fn sample() -> MailReceived {
+    let mut mail = MailReceived::new("my-agent", "msg-abc123");
+    mail.sender = Some("user@example.com".into());
+    mail.subject = Some("Quarterly planning notes".into());
+    mail.timestamp = Some("2026-04-16T12:00:00+00:00".into());
+    mail.sender_verified = true;
+    mail.peer_trust_tier = Some(TrustTier::Verified);
+    mail.rate_limited = Some(false);
+    mail.is_duplicate = Some(false);
+    mail.s3_bucket = Some("my-bucket".into());
+    mail.s3_key = Some("inbound/my-agent/msg-abc123.eml".into());
+    mail
+}
+
+fn mail(json: &str) -> Result<MailReceived, PayloadError> {
+    from_json(json.as_bytes())
+}
+
+fn event(json: &str) -> Result<Event, PayloadError> {
+    from_json(json.as_bytes())
+}
+
+#[test]
+fn takes_the_sample_of_the_guide() {
+    assert_eq!(mail(SAMPLE), Ok(sample()));
+    assert_eq!(event(SAMPLE), Ok(Event::MailReceived(sample())));
+}
+
+#[test]
+fn what_is_written_reads_back() {
+    let least = MailReceived::new("a", "m");
+    for written in [sample(), least] {
+        let json = serde_json::to_string(&written).unwrap();
+
+        assert_eq!(mail(&json), Ok(written));
+    }
+    assert_eq!(serde_json::to_string(&sample()).unwrap(), SAMPLE);
+}
+
+#[test]
+fn takes_absent_and_null_members() {
+    let least = MailReceived::new("a", "m");
+    let nulls = r#"{"type":"mail.received","agent_id":"a","message_id":"m","sender":null,"subject":null,
+        "timestamp":null,"sender_verified":null,"peer_trust_tier":null,"rate_limited":null,
+        "is_duplicate":null,"s3_bucket":null,"s3_key":null}"#;
+
+    assert_eq!(
+        mail(r#"{"type":"mail.received","agent_id":"a","message_id":"m"}"#),
+        Ok(least.clone())
+    );
+    assert_eq!(mail(nulls), Ok(least));
+}
+
+#[test]
+fn ignores_unknown_members_of_any_depth() {
+    let deep = "[".repeat(10_000) + &"]".repeat(10_000);
+    let json =
+        format!(r#"{{"new":{deep},"type":"mail.received","agent_id":"a","x":1,"message_id":"m"}}"#);
+
+    assert_eq!(mail(&json), Ok(MailReceived::new("a", "m")));
+}
+
+#[test]
+fn takes_the_type_wherever_it_stands() {
+    let json = r#"{"message_id":"m","agent_id":"a","type":"mail.received"}"#;
+
+    assert_eq!(
+        event(json),
+        Ok(Event::MailReceived(MailReceived::new("a", "m")))
+    );
+}
+
+#[test]
+fn keeps_an_unknown_trust_tier_as_text() {
+    let json =
+        r#"{"type":"mail.received","agent_id":"a","message_id":"m","peer_trust_tier":"partner"}"#;
+
+    let tier = mail(json).unwrap().peer_trust_tier;
+
+    assert_eq!(tier, Some(TrustTier::Other("partner".into())));
+    assert_eq!(tier.unwrap().to_string(), "partner");
+}
+
+#[test]
+fn refuses_a_mail_without_its_ids() {
+    for json in [
+        r#"{"type":"mail.received","message_id":"m"}"#,
+        r#"{"type":"mail.received","agent_id":"a"}"#,
+        r#"{"type":"mail.received","agent_id":"","message_id":"m"}"#,
+        r#"{"type":"mail.received","agent_id":"a","message_id":""}"#,
+        r#"{"type":"mail.received","agent_id":null,"message_id":"m"}"#,
+    ] {
+        assert_eq!(
+            mail(json).unwrap_err().code(),
+            "unexpected_payload",
+            "{json}"
+        );
+        assert_eq!(
+            event(json).unwrap_err().code(),
+            "unexpected_payload",
+            "{json}"
+        );
+    }
+}
+
+#[test]
+fn refuses_a_member_of_another_type() {
+    for member in [
+        r#""agent_id":1"#,
+        r#""message_id":["m"]"#,
+        r#""sender":{}"#,
+        r#""subject":1.5"#,
+        r#""timestamp":-1"#,
+        r#""sender_verified":"true""#,
+        r#""sender_verified":1"#,
+        r#""peer_trust_tier":true"#,
+        r#""s3_key":[{"a":1}]"#,
+    ] {
+        let ids = r#""agent_id":"a","message_id":"m","#;
+        let ids = if member.contains("_id") { "" } else { ids };
+        let json = format!(r#"{{"type":"mail.received",{ids}{member}}}"#);
+
+        assert_eq!(
+            mail(&json).unwrap_err().code(),
+            "unexpected_payload",
+            "{json}"
+        );
+        assert_eq!(
+            event(&json).unwrap_err().code(),
+            "unexpected_payload",
+            "{json}"
+        );
+    }
+}
+
+#[test]
+fn refuses_a_member_that_stands_twice() {
+    let json = r#"{"type":"mail.received","agent_id":"a","message_id":"m","message_id":"n"}"#;
+
+    assert_eq!(mail(json).unwrap_err().code(), "unexpected_payload");
+    assert_eq!(event(json).unwrap_err().code(), "unexpected_payload");
+}
+
+#[test]
+fn another_type_is_an_event_but_no_mail() {
+    let json = r#"{"type":"mail.bounced","agent_id":7,"sender":{"name":"x"},"subject":["y"]}"#;
+
+    assert!(matches!(event(json), Ok(Event::Other { kind, .. }) if kind == "mail.bounced"));
+    assert_eq!(mail(json).unwrap_err().code(), "unexpected_payload");
+}
+
+#[test]
+fn a_type_is_required() {
+    for json in [
+        r#"{"agent_id":"a","message_id":"m"}"#,
+        r#"{"type":null,"agent_id":"a","message_id":"m"}"#,
+        r#"{"type":"","agent_id":"a","message_id":"m"}"#,
+        r#"{"type":1,"agent_id":"a","message_id":"m"}"#,
+        "[]",
+        "null",
+    ] {
+        assert_eq!(
+            event(json).unwrap_err().code(),
+            "unexpected_payload",
+            "{json}"
+        );
+        assert_eq!(
+            mail(json).unwrap_err().code(),
+            "unexpected_payload",
+            "{json}"
+        );
+    }
+}
+
+#[test]
+fn debug_shows_ids_and_flags_but_no_content() {
+    let shown = format!("{:?}", Event::MailReceived(sample()));
+
+    for content in ["user@example.com", "Quarterly", "inbound/", "my-bucket"] {
+        assert!(!shown.contains(content), "{shown}");
+    }
+    for id_or_flag in [
+        "my-agent",
+        "msg-abc123",
+        "sender_verified: true",
+        "Verified",
+    ] {
+        assert!(shown.contains(id_or_flag), "{shown}");
+    }
+}
