@@ -25,7 +25,7 @@ pub enum Event {
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut wire = Wire::deserialize(deserializer)?;
+        let mut wire = Wire::read(deserializer)?;
         match wire.take_kind() {
             Some(Kind::MailReceived) => wire.into_mail().map(Self::MailReceived),
             Some(Kind::Other(kind)) => Ok(Self::Other { kind }),
@@ -116,7 +116,7 @@ impl MailReceived {
 
 impl<'de> Deserialize<'de> for MailReceived {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut wire = Wire::deserialize(deserializer)?;
+        let mut wire = Wire::read(deserializer)?;
         match wire.take_kind() {
             Some(Kind::MailReceived) => wire.into_mail(),
             Some(Kind::Other(_)) => Err(de::Error::custom("`type` is not `mail.received`")),

@@ -164,6 +164,8 @@ fn a_type_is_required() {
         r#"{"type":"","agent_id":"a","message_id":"m"}"#,
         r#"{"type":1,"agent_id":"a","message_id":"m"}"#,
         "[]",
+        r#"["mail.received","a","m"]"#,
+        r#"["mail.bounced"]"#,
         "null",
     ] {
         assert_eq!(

@@ -3,7 +3,7 @@ use core::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
 
 use super::{MailReceived, TrustTier};
@@ -41,6 +41,24 @@ pub(super) struct Wire {
 }
 
 impl Wire {
+    /// Reads an object, and nothing else: a derived struct would take an array of its members too.
+    pub(super) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor;
+        impl<'de> Visitor<'de> for ObjectVisitor {
+            type Value = Wire;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Wire, A::Error> {
+                Wire::deserialize(MapAccessDeserializer::new(members))
+            }
+        }
+
+        deserializer.deserialize_map(ObjectVisitor)
+    }
+
     pub(super) fn take_kind(&mut self) -> Option<Kind> {
         self.kind.take()
     }

@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod buffer;
+mod config;
+mod delivery;
+mod receive;
+mod refusal;
+mod rejection;
+mod source;
+
+pub use config::WebhookConfig;
+pub use delivery::Delivery;
+pub use receive::Receive;
+pub use refusal::Refusal;
+pub use rejection::Rejection;
+pub use source::Source;

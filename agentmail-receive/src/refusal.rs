@@ -1,0 +1,129 @@
+use std::{error::Error, fmt, time::Duration};
+
+use agentmail_verify::{PayloadError, VerifyError};
+
+/// Why a request is refused.
+///
+/// It stands in the extensions of the refusing response, for metrics and tests; logs carry its
+/// [`code`](Self::code).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// 403: the headers, the freshness or the signature.
+    Unverified(VerifyError),
+    /// 413: the body is longer than the limit, by its declared length or by what arrived.
+    #[non_exhaustive]
+    BodyTooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// 408: the body was not complete in time.
+    #[non_exhaustive]
+    BodyTimeout {
+        /// The time that a body may take.
+        timeout: Duration,
+    },
+    /// 400: the body broke off, or could not be read.
+    UnreadableBody,
+    /// 422: the delivery is authentic, but not what the handler asked for.
+    UnexpectedPayload(PayloadError),
+    /// 500: a handler asks for a verified delivery on a route where nothing verifies.
+    MissingLayer,
+}
+
+impl Refusal {
+    /// Returns the stable, machine-readable name of the reason.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Unverified(error) => error.code(),
+            Self::BodyTooLarge { .. } => "body_too_large",
+            Self::BodyTimeout { .. } => "body_timeout",
+            Self::UnreadableBody => "unreadable_body",
+            Self::UnexpectedPayload(error) => error.code(),
+            Self::MissingLayer => "missing_layer",
+        }
+    }
+
+    /// Returns the status of the answer.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Unverified(_) => 403,
+            Self::BodyTooLarge { .. } => 413,
+            Self::BodyTimeout { .. } => 408,
+            Self::UnreadableBody => 400,
+            Self::UnexpectedPayload(_) => 422,
+            Self::MissingLayer => 500,
+        }
+    }
+
+    /// Returns what an operator can do about it.
+    #[must_use]
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::Unverified(error) => verify_hint(error),
+            Self::BodyTooLarge { .. } => "raise `body_limit` if the service sends longer bodies",
+            Self::BodyTimeout { .. } => "raise `body_timeout`, or look at the proxy in between",
+            Self::UnreadableBody => "the connection broke, or the transfer coding is malformed",
+            Self::UnexpectedPayload(_) => {
+                "take `Event` for events of any type; the raw body is in `Delivery`"
+            }
+            Self::MissingLayer => {
+                "add the layer (axum: `VerifyLayer`, actix-web: `VerifyWebhook`) to this route"
+            }
+        }
+    }
+}
+
+const fn verify_hint(error: &VerifyError) -> &'static str {
+    match error {
+        VerifyError::Unsigned => "set a signing secret at the service (`PUT /webhook`)",
+        VerifyError::MissingSignature | VerifyError::MissingTimestamp => {
+            "not from AgentMail by Assmbl, or a proxy drops the header"
+        }
+        VerifyError::DuplicateSignature | VerifyError::DuplicateTimestamp => {
+            "a proxy repeats the header, or somebody added one"
+        }
+        VerifyError::MalformedSignature => "expected `v1=` and 64 hex digits",
+        VerifyError::MalformedTimestamp => "expected Unix seconds in plain digits",
+        VerifyError::UnsupportedScheme => "expected a `v1` value: is this another service?",
+        VerifyError::Stale { .. } => {
+            "about the same age each time: check the clocks; growing: raise `max_age`"
+        }
+        VerifyError::TooFarAhead { .. } => "check this machine's clock",
+        VerifyError::Mismatch => {
+            "check the secret, and that no proxy or middleware changes the body"
+        }
+        _ => "see the documentation of this code",
+    }
+}
+
+impl From<VerifyError> for Refusal {
+    fn from(error: VerifyError) -> Self {
+        Self::Unverified(error)
+    }
+}
+
+impl From<PayloadError> for Refusal {
+    fn from(error: PayloadError) -> Self {
+        Self::UnexpectedPayload(error)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unverified(error) => error.fmt(f),
+            Self::BodyTooLarge { limit } => write!(f, "the body is longer than {limit} bytes"),
+            Self::BodyTimeout { timeout } => {
+                write!(f, "the body was not complete within {timeout:?}")
+            }
+            Self::UnreadableBody => f.write_str("the body could not be read"),
+            Self::UnexpectedPayload(error) => error.fmt(f),
+            Self::MissingLayer => f.write_str("nothing verifies deliveries on this route"),
+        }
+    }
+}
+
+impl Error for Refusal {}
