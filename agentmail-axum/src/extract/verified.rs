@@ -1,0 +1,43 @@
+use axum_core::extract::FromRequestParts;
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use crate::{Delivery, WebhookRejection};
+
+/// Extracts the payload of a delivery that [`VerifyLayer`](crate::VerifyLayer) has verified.
+///
+/// It reads the bytes that were signed, never the request's present body, which an inner layer may
+/// have changed. `T` is [`MailReceived`](crate::MailReceived), [`Event`](crate::Event) or a type of
+/// yours.
+///
+/// ```
+/// use agentmail_axum::{Event, Verified};
+///
+/// async fn on_mail(Verified(event): Verified<Event>) {
+///     if let Event::MailReceived(mail) = event {
+///         println!("{} has mail: {}", mail.agent_id, mail.message_id);
+///     }
+/// }
+/// ```
+///
+/// # Refuses
+///
+/// | what happened | status |
+/// | --- | --- |
+/// | the body is not JSON, or not the JSON that `T` asks for | 422 |
+/// | the route is without the layer | 500, and an error in the log |
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verified<T>(pub T);
+
+impl<S, T> FromRequestParts<S> for Verified<T>
+where
+    S: Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = WebhookRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let delivery = Delivery::from_request_parts(parts, state).await?;
+        Ok(Self(delivery.json()?))
+    }
+}

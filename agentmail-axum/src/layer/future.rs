@@ -1,0 +1,122 @@
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use agentmail_receive::{Receive, WebhookConfig};
+use http::{Request, Response, request::Parts};
+use http_body::Body;
+use http_body_util::BodyDataStream;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::{RequestBody, ResponseBody};
+use crate::{
+    Delivery,
+    headers::{declared_length, lines},
+    rejection::into_response,
+};
+
+pin_project! {
+    /// The future of [`Verify`](super::Verify).
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ResponseFuture<S, B>
+    where
+        S: Service<Request<RequestBody>>,
+    {
+        #[pin]
+        state: State<S, B, S::Future>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<S, B, F> {
+        Receiving {
+            #[pin]
+            receive: Receive<BodyDataStream<B>>,
+            // Taken when the delivery is verified.
+            next: Option<(S, Parts)>,
+        },
+        Waiting {
+            inner: S,
+            // Taken when the inner service is ready.
+            request: Option<Request<RequestBody>>,
+        },
+        Answering {
+            #[pin]
+            answer: F,
+        },
+    }
+}
+
+impl<S, B> ResponseFuture<S, B>
+where
+    S: Service<Request<RequestBody>>,
+    B: Body,
+{
+    pub(super) fn new(config: &WebhookConfig, request: Request<B>, inner: S) -> Self {
+        let (parts, body) = request.into_parts();
+        let declared_length = declared_length(&parts.headers, &body);
+        let lines = |header| lines(&parts.headers, header);
+        let receive = config.receive(lines, declared_length, BodyDataStream::new(body));
+        Self {
+            state: State::Receiving {
+                receive,
+                next: Some((inner, parts)),
+            },
+        }
+    }
+}
+
+impl<S, B, R> Future for ResponseFuture<S, B>
+where
+    S: Service<Request<RequestBody>, Response = Response<R>>,
+    B: Body,
+{
+    type Output = Result<Response<ResponseBody<R>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let next = match state.as_mut().project() {
+                StateProjection::Receiving { receive, next } => match ready!(receive.poll(cx)) {
+                    Ok(delivery) => {
+                        let (inner, mut parts) = next.take().expect(POLLED_AGAIN);
+                        let body = RequestBody::new(delivery.body().clone());
+                        parts.extensions.insert(Delivery(delivery));
+                        let request = Some(Request::from_parts(parts, body));
+                        State::Waiting { inner, request }
+                    }
+                    Err(rejection) => {
+                        return Poll::Ready(Ok(into_response(rejection, ResponseBody::refusal)));
+                    }
+                },
+                StateProjection::Waiting { inner, request } => {
+                    ready!(inner.poll_ready(cx))?;
+                    let request = request.take().expect(POLLED_AGAIN);
+                    State::Answering {
+                        answer: inner.call(request),
+                    }
+                }
+                StateProjection::Answering { answer } => {
+                    let response = ready!(answer.poll(cx))?;
+                    return Poll::Ready(Ok(response.map(ResponseBody::inner)));
+                }
+            };
+            state.set(next);
+        }
+    }
+}
+
+const POLLED_AGAIN: &str = "the next state replaces this one in the same poll";
+
+impl<S, B> fmt::Debug for ResponseFuture<S, B>
+where
+    S: Service<Request<RequestBody>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,39 @@
+use agentmail_receive::WebhookConfig;
+use tower_layer::Layer;
+
+use super::Verify;
+
+/// Verifies deliveries before anything inside it runs; see the [module](crate::layer).
+///
+/// # Refuses
+///
+/// | what happened | status |
+/// | --- | --- |
+/// | a header is missing, repeated or malformed; unsigned; too old; too far ahead; no match | 403 |
+/// | the body is longer than [`body_limit`](WebhookConfig::body_limit) | 413 |
+/// | the body is not complete within [`body_timeout`](WebhookConfig::body_timeout) | 408 |
+/// | the body breaks off | 400 |
+///
+/// The answer has no body, and a [`Refusal`](crate::Refusal) in its extensions.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct VerifyLayer {
+    config: WebhookConfig,
+}
+
+impl VerifyLayer {
+    /// Takes a configuration, or just a [`Verifier`](crate::Verifier).
+    pub fn new(config: impl Into<WebhookConfig>) -> Self {
+        Self {
+            config: config.into(),
+        }
+    }
+}
+
+impl<S> Layer<S> for VerifyLayer {
+    type Service = Verify<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Verify::new(inner, self.config.clone())
+    }
+}

@@ -1,0 +1,68 @@
+//! A tower layer that lets nothing but genuine deliveries through.
+//!
+//! It imports nothing of axum: any server whose requests have an `http-body` body can use it.
+//!
+//! ```
+//! use agentmail_axum::{Event, Secret, Verified, Verifier, VerifyLayer};
+//! use axum::{Router, routing::post};
+//!
+//! async fn on_mail(Verified(event): Verified<Event>) {
+//!     if let Event::MailReceived(mail) = event {
+//!         println!("{} has mail: {}", mail.agent_id, mail.message_id);
+//!     }
+//! }
+//!
+//! let verifier = Verifier::new(Secret::new("whsec_test_secret")?);
+//! let app: Router = Router::new()
+//!     .route("/agentmail/webhook", post(on_mail))
+//!     .route_layer(VerifyLayer::new(verifier));
+//! # Ok::<(), agentmail_axum::SecretError>(())
+//! ```
+//!
+//! # What the inner service sees
+//!
+//! The request as it came, with a [`RequestBody`] of the bytes that were signed, and a
+//! [`Delivery`](crate::Delivery) in the extensions. Trailers are dropped: nobody signed them.
+//!
+//! # Readiness
+//!
+//! The layer is always ready. It waits for the *inner* service's readiness after the signature has
+//! matched, so that stalled requests of strangers hold none of the permits of a
+//! `ConcurrencyLimit` inside it.
+//!
+//! # Order of layers
+//!
+//! What changes the body (decompression, say) belongs inside this layer: outside, it would break
+//! the signature. An inner layer that is tied to one type of body, such as
+//! [`axum::middleware::from_fn`](https://docs.rs/axum/0.8/axum/middleware/fn.from_fn.html) within
+//! the same `ServiceBuilder`, needs the body converted:
+//!
+//! ```
+//! use agentmail_axum::{Secret, Verifier, VerifyLayer};
+//! use axum::{Router, body::Body, extract::Request, middleware::{Next, from_fn}, response::Response, routing::post};
+//! use tower::ServiceBuilder;
+//!
+//! async fn count(request: Request, next: Next) -> Response {
+//!     next.run(request).await
+//! }
+//!
+//! let verifier = Verifier::new(Secret::new("whsec_test_secret")?);
+//! let app: Router = Router::new().route("/agentmail/webhook", post(async || ())).layer(
+//!     ServiceBuilder::new()
+//!         .layer(VerifyLayer::new(verifier))
+//!         .map_request(|request: http::Request<_>| request.map(Body::new))
+//!         .layer(from_fn(count)),
+//! );
+//! # Ok::<(), agentmail_axum::SecretError>(())
+//! ```
+
+mod body;
+mod future;
+#[expect(clippy::module_inception, reason = "as in tower-http")]
+mod layer;
+mod service;
+
+pub use body::{RequestBody, ResponseBody};
+pub use future::ResponseFuture;
+pub use layer::VerifyLayer;
+pub use service::Verify;

@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod delivery;
+mod extract;
+mod headers;
+pub mod layer;
+mod rejection;
+
+pub use agentmail_receive::{Refusal, Source, WebhookConfig};
+pub use agentmail_verify::{
+    Clock, Event, Header, Label, LabelError, MailReceived, PayloadError, Receipt, Secret,
+    SecretError, SignedDelivery, SignedHeaders, Signer, SystemClock, Tolerance, ToleranceError,
+    TrustTier, UnixTime, Verifier, VerifierError, VerifyError,
+};
+
+pub use delivery::Delivery;
+pub use extract::{Verified, Webhook};
+pub use layer::VerifyLayer;
+pub use rejection::WebhookRejection;

@@ -1,0 +1,183 @@
+//! What stands in the log, and what never does.
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+
+mod common;
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use agentmail_axum::{
+    Delivery, MailReceived, SignedHeaders, UnixTime, Verified, Verifier, VerifyLayer, Webhook,
+    WebhookRejection,
+};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    http::{HeaderValue, Request},
+    routing::post,
+};
+use tower::{Layer, ServiceExt};
+use tracing_subscriber::fmt::MakeWriter;
+
+use common::{BODY, config, on_mail, signed, with_body};
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// Returns all that is logged, down to the trace level, while a request is answered.
+async fn log_of(router: Router, request: Request<Body>) -> String {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(log.clone())
+        .with_ansi(false)
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    router.oneshot(request).await.unwrap();
+    drop(guard);
+    let bytes = log.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+fn router() -> Router {
+    Router::new()
+        .route("/agentmail/webhook", post(on_mail))
+        .layer(VerifyLayer::new(config()))
+}
+
+fn lines_of(log: &str, level: &str) -> usize {
+    log.lines()
+        .filter(|line| line.contains(&format!("{level} agentmail")))
+        .count()
+}
+
+#[tokio::test]
+async fn each_refusal_is_logged_once_at_its_level_with_its_code() {
+    let later = UnixTime::from_secs(1_700_000_301);
+    let late = Router::new()
+        .route("/agentmail/webhook", post(on_mail))
+        .layer(VerifyLayer::new(config().clock(later)));
+    let open = Router::new().route("/agentmail/webhook", post(on_mail));
+    let unsigned = Request::post("/agentmail/webhook")
+        .body(Body::from(BODY))
+        .unwrap();
+
+    for (router, request, level, code) in [
+        (router(), unsigned, "DEBUG", "missing_signature"),
+        (late, signed(BODY), "WARN", "stale"),
+        (router(), with_body("forged"), "WARN", "mismatch"),
+        (router(), signed("{}"), "WARN", "unexpected_payload"),
+        (open, signed(BODY), "ERROR", "missing_layer"),
+    ] {
+        let log = log_of(router, request).await;
+
+        assert!(log.contains(&format!("code=\"{code}\"")), "{code}: {log}");
+        let refusals: Vec<_> = log.lines().filter(|line| line.contains("code=")).collect();
+        assert_eq!(refusals.len(), 1, "{code}: {log}");
+        assert_eq!(lines_of(refusals[0], level), 1, "{code}: {log}");
+    }
+}
+
+#[tokio::test]
+async fn an_accepted_delivery_names_the_secret_that_matched() {
+    let log = log_of(router(), signed(BODY)).await;
+
+    assert!(log.contains("secret=\"default\""), "{log}");
+    assert_eq!(lines_of(&log, "DEBUG"), 1, "{log}");
+}
+
+#[tokio::test]
+async fn nothing_of_the_mail_and_no_secret_is_ever_logged() {
+    async fn result(webhook: Result<Webhook<MailReceived>, WebhookRejection>) {
+        tracing::info!(?webhook, "what a user may log");
+    }
+    async fn verified(verified: Verified<MailReceived>) {
+        tracing::info!(?verified, "what a user may log");
+    }
+    let user = Router::new()
+        .route("/agentmail/webhook", post(result))
+        .with_state(config());
+    let layered = Router::new()
+        .route("/agentmail/webhook", post(verified))
+        .layer(VerifyLayer::new(config().explain_refusals(true)));
+
+    for router in [router(), user, layered] {
+        for request in [
+            signed(BODY),
+            signed(r#"{"type":"mail.received","subject":"confidential"}"#),
+            signed(
+                r#"{"type":"mail.received","agent_id":"a","message_id":"m","subject":["confidential"]}"#,
+            ),
+            signed(r#"["confidential"]"#),
+            signed(r#""confidential"#),
+            with_body("confidential"),
+            signed(BODY).map(|_| Body::from(BODY.replace("confidential", "confidential too"))),
+        ] {
+            let signature = request.headers()["x-agentmail-signature"]
+                .to_str()
+                .unwrap()
+                .to_owned();
+
+            let log = log_of(router.clone(), request).await;
+
+            assert!(!log.is_empty());
+            for never in ["confidential", "whsec", "test_secret", &signature[3..]] {
+                assert!(!log.contains(never), "{never}: {log}");
+            }
+        }
+    }
+}
+
+#[test]
+fn debug_of_the_public_types_shows_neither_secret_nor_content() {
+    let request = signed(BODY);
+    let headers = SignedHeaders::read(|header| {
+        request
+            .headers()
+            .get(header.name())
+            .map(HeaderValue::as_bytes)
+    });
+    let body = Bytes::from(BODY);
+    let verifier = Verifier::new(common::secret());
+    let delivery = Delivery::verify(&verifier, &headers.unwrap(), body, common::NOW).unwrap();
+    let mail: MailReceived = delivery.json().unwrap();
+    let service = VerifyLayer::new(config()).layer(router());
+
+    for shown in [
+        format!("{:?}", VerifyLayer::new(config())),
+        format!("{service:?}"),
+        format!("{:?}", service.oneshot(request)),
+        format!("{:?}", Verified(mail.clone())),
+        format!("{:?}", Webhook(mail)),
+        format!(
+            "{:?}",
+            delivery.json::<Vec<u8>>().map_err(WebhookRejection::from)
+        ),
+        format!("{delivery:?}"),
+    ] {
+        for never in ["confidential", "whsec", "test_secret"] {
+            assert!(!shown.contains(never), "{shown}");
+        }
+    }
+}
