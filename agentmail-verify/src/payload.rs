@@ -54,16 +54,16 @@ impl PayloadError {
 
 impl fmt::Display for PayloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = if self.is_json {
+        f.write_str("the body is ")?;
+        f.write_str(if self.is_json {
             "not of the expected shape"
         } else {
             "not JSON"
-        };
-        write!(
-            f,
-            "the body is {what}, at line {} column {}",
-            self.line, self.column
-        )
+        })?;
+        if self.line > 0 {
+            write!(f, ", at line {} column {}", self.line, self.column)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,0 +1,96 @@
+//! Starts a receiver, sends it a genuine delivery and five others over HTTP, and prints what each
+//! got and why. The exit status is 0 only if each got what it must.
+//!
+//! ```sh
+//! cargo run -p agentmail-examples --bin tour
+//! ```
+#![expect(clippy::print_stdout, reason = "the table is what was asked for")]
+
+use std::{error::Error, process::ExitCode};
+
+use agentmail_axum::{Event, Secret, Verified, Verifier, VerifyLayer, WebhookConfig};
+use agentmail_examples::{Answer, Flaw, SAMPLE, Sender, exit_code};
+use axum::{Router, routing::post};
+use tokio::net::TcpListener;
+
+const SECRET: &str = "whsec_of_the_tour";
+
+fn app() -> Result<Router, Box<dyn Error>> {
+    // Outside a tour, a refusal says nothing about its reason: that stands in the log.
+    let config = WebhookConfig::new(Verifier::new(Secret::new(SECRET)?)).explain_refusals(true);
+    Ok(Router::new()
+        .route("/agentmail/webhook", post(on_event))
+        .layer(VerifyLayer::new(config)))
+}
+
+async fn on_event(Verified(event): Verified<Event>) -> String {
+    match event {
+        Event::MailReceived(mail) => format!("handled {}", mail.message_id),
+        _ => "handled something else".into(),
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    exit_code(run().await)
+}
+
+async fn run() -> Result<(), Box<dyn Error>> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/agentmail/webhook", listener.local_addr()?);
+    let app = app()?;
+    tokio::spawn(async { axum::serve(listener, app).await });
+
+    tokio::task::spawn_blocking(move || tour(&url).map_err(|error| error.to_string())).await??;
+    Ok(())
+}
+
+fn tour(url: &str) -> Result<(), Box<dyn Error>> {
+    let sender = Sender::new(SECRET)?;
+    let oversized = "x".repeat(256 * 1024 + 1);
+    let mut all_as_expected = true;
+
+    println!("{:<10} {:<9} {:<7} why", "delivery", "expected", "answer");
+    for (name, body, flaw, status, reason) in [
+        ("genuine", SAMPLE, None, 200, "handled msg-abc123"),
+        ("unsigned", SAMPLE, Some(Flaw::Unsigned), 403, "unsigned"),
+        ("stale", SAMPLE, Some(Flaw::Stale), 403, "stale"),
+        ("forged", SAMPLE, Some(Flaw::Forged), 403, "mismatch"),
+        ("oversized", oversized.as_str(), None, 413, "body_too_large"),
+        ("tampered", SAMPLE, Some(Flaw::Tampered), 403, "mismatch"),
+    ] {
+        let answer = sender.send(url, body.as_bytes(), flaw)?;
+        let (code, why) = explanation(&answer);
+        let as_expected = answer.status == status && code == reason;
+        let mark = if as_expected {
+            ""
+        } else {
+            "  <- not as expected"
+        };
+        println!("{name:<10} {status:<9} {:<7} {why}{mark}", answer.status);
+        all_as_expected &= as_expected;
+    }
+    all_as_expected
+        .then_some(())
+        .ok_or("not every delivery got what it must")?;
+    Ok(())
+}
+
+/// Returns the code of the answer and the sentence that goes with it.
+fn explanation(answer: &Answer) -> (String, String) {
+    match serde_json::from_str::<serde_json::Value>(&answer.body) {
+        Ok(problem) => {
+            let field = |name| {
+                problem
+                    .get(name)
+                    .and_then(|text| text.as_str())
+                    .unwrap_or_default()
+            };
+            (
+                field("code").into(),
+                format!("{}: {}", field("code"), field("detail")),
+            )
+        }
+        Err(_) => (answer.body.clone(), answer.body.clone()),
+    }
+}

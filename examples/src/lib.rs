@@ -1,0 +1,15 @@
+//! What the examples share: the environment they read, and a sender to try them with.
+#![forbid(unsafe_code)]
+
+mod environment;
+mod sender;
+
+pub use environment::{exit_code, listener, shutdown_requested, start_logging, webhook_config};
+pub use sender::{Answer, Flaw, SAMPLE, Sender};
+
+/// The snippets of the README and of the guide, as tests.
+#[cfg(doctest)]
+mod snippets {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+}
