@@ -57,19 +57,21 @@ pub fn start_logging() {
         .init();
 }
 
-/// Waits for SIGINT or SIGTERM.
-pub async fn shutdown_requested() {
-    let [Ok(mut interrupt), Ok(mut terminate)] =
-        [SignalKind::interrupt(), SignalKind::terminate()].map(signal)
-    else {
-        tracing::error!("cannot listen for signals: stop this with SIGKILL");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    tracing::info!("shutting down");
+/// Returns a future that waits for SIGINT or SIGTERM. Neither is missed once this has returned.
+///
+/// # Errors
+///
+/// The signals cannot be listened for.
+pub fn shutdown_requested() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("shutting down");
+    })
 }
 
 /// Turns the outcome of an example into its exit status, with one sentence on standard error.

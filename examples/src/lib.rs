@@ -12,4 +12,10 @@ pub use sender::{Answer, Flaw, SAMPLE, Sender};
 mod snippets {
     #[doc = include_str!("../../README.md")]
     struct Readme;
+
+    #[doc = include_str!("../../docs/deploy.md")]
+    struct Deploy;
+
+    #[doc = include_str!("../../docs/troubleshooting.md")]
+    struct Troubleshooting;
 }

@@ -60,8 +60,9 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), Box<dyn Error>> {
     let app = app(webhook_config()?);
     start_logging();
+    let shutdown = shutdown_requested()?;
     axum::serve(listener().await?, app)
-        .with_graceful_shutdown(shutdown_requested())
+        .with_graceful_shutdown(shutdown)
         .await?;
     Ok(())
 }

@@ -1,0 +1,275 @@
+#!/usr/bin/env python3
+"""Sends the receivers what independent tools signed, and every way of tampering with it.
+
+Usage: scripts/receivers.py BINARY...
+
+Signatures come from Python's hmac and from openssl, requests from raw sockets and from curl: nothing of
+the crates under test signs or sends here. Each BINARY is started on a free port of the loopback interface.
+"""
+
+import hashlib
+import hmac
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+SECRET = "whsec_of_receivers_py"
+PATH = "/agentmail/webhook"
+LIMIT = 256 * 1024
+MAIL = b'{"type":"mail.received","agent_id":"my-agent","message_id":"msg-1","subject":"S\xc3\xa9ance"}'
+TIMESTAMP, SIGNATURE = "X-AgentMail-Timestamp", "X-AgentMail-Signature"
+
+failures = []
+passed = 0
+
+
+def check(name, actual, expected):
+    global passed
+    if actual == expected:
+        passed += 1
+    else:
+        failures.append(f"{name}: {actual!r} instead of {expected!r}")
+        print("FAILED", failures[-1])
+
+
+def now():
+    return int(time.time())
+
+
+def sign(timestamp, body, secret=SECRET):
+    text = str(timestamp).encode() + b"." + body
+    return "v1=" + hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
+
+
+class Receiver:
+    def __init__(self, binary):
+        environment = dict(os.environ, WEBHOOK_SIGNING_SECRET=SECRET, LISTEN="127.0.0.1:0")
+        environment.pop("RUST_LOG", None)
+        self.process = subprocess.Popen([binary], env=environment, stdout=subprocess.PIPE, text=True)
+        address = re.search(r"http://([\d.]+):(\d+)", self.process.stdout.readline())
+        self.host, self.port = address[1], int(address[2])
+        # Whatever is logged is read, so that the pipe never fills.
+        self.log = []
+        self.reader = threading.Thread(target=lambda: self.log.extend(self.process.stdout))
+        self.reader.start()
+
+    def url(self):
+        return f"http://{self.host}:{self.port}{PATH}"
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait()
+        self.reader.join()
+        return status
+
+    def peak_kib(self):
+        with open(f"/proc/{self.process.pid}/status") as status:
+            return int(re.search(r"VmHWM:\s+(\d+)", status.read())[1])
+
+    def connect(self):
+        return socket.create_connection((self.host, self.port), timeout=30)
+
+    def exchange(self, request):
+        """Sends raw bytes; returns the status of the answer and its body."""
+        with self.connect() as connection:
+            connection.sendall(request)
+            return read_answer(connection)
+
+    def post(self, headers, body):
+        return self.exchange(head(headers, len(body)) + body)
+
+    def handled(self):
+        request = f"GET /handled HTTP/1.1\r\nHost: {self.host}\r\nConnection: close\r\n\r\n"
+        return int(self.exchange(request.encode())[1])
+
+
+def head(headers, length=None):
+    lines = [f"POST {PATH} HTTP/1.1".encode(), b"Host: localhost", b"Connection: close"]
+    lines += [name.encode() + b": " + value for name, value in headers]
+    lines += [] if length is None else [f"Content-Length: {length}".encode()]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def read_answer(connection):
+    answer = b""
+    try:
+        while piece := connection.recv(65536):
+            answer += piece
+    except ConnectionResetError:
+        pass  # What came before the reset is the answer.
+    if not answer:
+        return None, b""
+    top, _, body = answer.partition(b"\r\n\r\n")
+    return int(top.split()[1]), body
+
+
+def signed(timestamp, body, secret=SECRET):
+    text = str(timestamp)
+    return [(TIMESTAMP, text.encode()), (SIGNATURE, sign(text, body, secret).encode())]
+
+
+def independent_tools_are_accepted(receiver):
+    count = 0
+    variants = [
+        MAIL,
+        b'{\r\n  "type": "mail.received",\r\n  "agent_id": "a", "message_id": "m"\r\n}\r\n',
+        b'{"message_id":"m","agent_id":"a","type":"mail.received"}',
+        b' {"type":"mail.received","agent_id":"a","message_id":"\\u00e9"} ',
+        b'{"type":"another.event"}',
+    ]
+    for i, body in enumerate(variants):
+        check(f"signed by Python, variant {i}", receiver.post(signed(now(), body), body), (200, b""))
+        count += 1
+        for j, other in enumerate(variants):
+            if i != j:
+                answer = receiver.post(signed(now(), body), other)
+                check(f"signature of variant {i} on variant {j}", answer, (403, b""))
+
+    stamp = str(now())
+    digest = subprocess.run(
+        ["openssl", "dgst", "-sha256", "-hmac", SECRET, "-r"],
+        input=stamp.encode() + b"." + MAIL, capture_output=True, check=True,
+    ).stdout.split()[0].decode()
+    for name, body, status in [("signed by openssl, sent by curl", MAIL, "200"), ("then tampered", MAIL + b" ", "403")]:
+        answer = subprocess.run(
+            ["curl", "-sS", "-o", "/dev/stdout", "-w", "%{http_code}", "--data-binary", "@-",
+             "-H", f"{TIMESTAMP}: {stamp}", "-H", f"{SIGNATURE}: v1={digest}", receiver.url()],
+            input=body, capture_output=True, check=True,
+        ).stdout.decode()
+        check(name, answer, status)
+    count += 1
+
+    good = signed(now(), MAIL)
+    upper = [good[0], (SIGNATURE, b"v1=" + good[1][1][3:].upper())]
+    listed = [good[0], (SIGNATURE, b"v2=x, v1=" + b"0" * 64 + b" ,  " + good[1][1])]
+    lower = [(name.lower(), value) for name, value in good]
+    beside = good + [("X-AgentMail-Unsigned", b"1")]
+    for name, headers in [("upper-case hex", upper), ("a list", listed), ("lower-case names", lower),
+                          ("the unsigned header beside a signature", beside)]:
+        check(name, receiver.post(headers, MAIL), (200, b""))
+        count += 1
+    for age in (-290, 290):
+        check(f"age {age}", receiver.post(signed(now() - age, MAIL), MAIL), (200, b""))
+        count += 1
+    return count
+
+
+def tampering_is_refused(receiver):
+    stamp = now()
+    stamp_line, signature_line = signed(stamp, MAIL)
+    signature = signature_line[1]
+    flipped = signature[:-1] + (b"0" if signature[-1:] != b"0" else b"1")
+    cases = {
+        "no headers": [],
+        "no timestamp": [signature_line],
+        "no signature": [stamp_line],
+        "unsigned": [stamp_line, ("X-AgentMail-Unsigned", b"1")],
+        "another secret": signed(stamp, MAIL, "another secret"),
+        "an hour old": signed(stamp - 3600, MAIL),
+        "an hour ahead": signed(stamp + 3600, MAIL),
+        "another time": [(TIMESTAMP, str(stamp - 1).encode()), signature_line],
+        "last digit": [stamp_line, (SIGNATURE, flipped)],
+        "cut": [stamp_line, (SIGNATURE, signature[:-1])],
+        "empty signature": [stamp_line, (SIGNATURE, b"")],
+        "empty v1": [stamp_line, (SIGNATURE, b"v1=")],
+        "no scheme": [stamp_line, (SIGNATURE, signature[3:])],
+        "sha256=": [stamp_line, (SIGNATURE, b"sha256=" + signature[3:])],
+        "obs-text signature": [stamp_line, (SIGNATURE, b"v1=\xff\xfe")],
+        "obs-text timestamp": [(TIMESTAMP, b"\xc2\xb9"), signature_line],
+        "good, then bad signature": [stamp_line, signature_line, (SIGNATURE, b"v1=" + b"0" * 64)],
+        "bad, then good signature": [stamp_line, (SIGNATURE, b"v1=" + b"0" * 64), signature_line],
+        "good, then bad timestamp": [stamp_line, (TIMESTAMP, b"1"), signature_line],
+        "bad, then good timestamp": [(TIMESTAMP, b"1"), stamp_line, signature_line],
+        "9 items": [stamp_line, (SIGNATURE, b"v2=x," * 8 + signature)],
+        "malformed v1 beside a good one": [stamp_line, (SIGNATURE, signature + b",v1=00")],
+    }
+    # Each of these is correctly signed, over its own bytes.
+    for text in [f"+{stamp}", f"-{stamp}", f"0{stamp}", f"{stamp}.0", f"{stamp}abc", f"{stamp}000", "1.7e9", "NaN",
+                 "0x65", "1_7", "-9223372036854775808", str(2**63), str(2**64 + stamp), "1" * 400,
+                 "".join(chr(ord(digit) + 0xFEE0) for digit in str(stamp))]:
+        cases[f"timestamp {text[:24]}"] = [(TIMESTAMP, text.encode()), (SIGNATURE, sign(text, MAIL).encode())]
+    for name, headers in cases.items():
+        check(name, receiver.post(headers, MAIL), (403, b""))
+
+    shifted = [(TIMESTAMP, f"{stamp}.1".encode()), (SIGNATURE, sign(stamp, b"1.{}").encode())]
+    check("a dot moved between timestamp and body", receiver.post(shifted, b"{}"), (403, b""))
+
+    for name, body in [("empty", b""), ("not JSON", b"x"), ("not UTF-8", b"\xff"), ("a BOM", b"\xef\xbb\xbf" + MAIL),
+                       ("an array", b'["mail.received","a","m"]'), ("no ids", b'{"type":"mail.received"}')]:
+        check(f"authentic, but {name}", receiver.post(signed(now(), body), body), (422, b""))
+
+
+def limits_hold(receiver):
+    full = MAIL[:-1] + b',"x":"' + b"x" * (LIMIT - len(MAIL) - 7) + b'"}'
+    check("a body of exactly the limit", receiver.post(signed(now(), full), full), (200, b""))
+    before = receiver.peak_kib()
+
+    for length in (LIMIT + 1, 10 << 30, 2**63):
+        request = head(signed(now(), MAIL), length)
+        check(f"Content-Length {length}, nothing sent", receiver.exchange(request), (413, b""))
+
+    # 64 connections that promise 256 KiB each and send one byte.
+    waiting = [receiver.connect() for _ in range(64)]
+    for connection in waiting:
+        connection.sendall(head(signed(now(), MAIL), LIMIT) + b"{")
+    # An endless chunked body: the receiver answers or closes as soon as the limit is passed.
+    sent = 0
+    with receiver.connect() as connection:
+        connection.sendall(head(signed(now(), MAIL) + [("Transfer-Encoding", b"chunked")]))
+        try:
+            while sent < 64 << 20:
+                connection.sendall(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+                sent += 65536
+        except OSError:
+            pass
+    check("an endless body is cut off", sent < 64 << 20, True)
+    check("a genuine delivery meanwhile", receiver.post(signed(now(), MAIL), MAIL), (200, b""))
+
+    grown = receiver.peak_kib() - before
+    promised = 64 * LIMIT // 1024
+    check(f"peak memory grew by {grown} KiB, {promised} KiB were promised", grown < promised // 4, True)
+    print(f"  peak memory {before} KiB, and {grown} KiB more after promises of {promised} KiB and 10 GiB")
+
+    # They have sent nothing since: each gets 408 after the body timeout of ten seconds.
+    check("stalled bodies", {read_answer(connection)[0] for connection in waiting}, {408})
+    for connection in waiting:
+        connection.close()
+    with receiver.connect() as connection:
+        connection.sendall(head(signed(now(), MAIL), len(MAIL)) + MAIL[:10])
+        connection.shutdown(socket.SHUT_WR)
+        check("a body that breaks off", read_answer(connection)[0] in (400, None), True)
+    check("a genuine delivery afterwards", receiver.post(signed(now(), MAIL), MAIL), (200, b""))
+    return 3
+
+
+def main(binaries):
+    for binary in binaries:
+        name = os.path.basename(binary)
+        print(f"{name}:")
+        receiver = Receiver(binary)
+        try:
+            count = independent_tools_are_accepted(receiver)
+            tampering_is_refused(receiver)
+            count += limits_hold(receiver)
+            check("GET /handled", receiver.handled(), count)
+        finally:
+            status = receiver.stop()
+        check("exit status on SIGTERM", status, 0)
+        log = "".join(receiver.log)
+        for code in ["missing_signature", "missing_timestamp", "unsigned", "duplicate_signature", "duplicate_timestamp",
+                     "malformed_signature", "malformed_timestamp", "unsupported_scheme", "stale", "too_far_ahead",
+                     "mismatch", "body_too_large", "body_timeout", "malformed_json", "unexpected_payload"]:
+            check(f"{code} in the log", f'code="{code}"' in log, True)
+        for never in [SECRET, "S\u00e9ance"]:
+            check(f"{never} in the log", never in log, False)
+    print(f"{passed} passed, {len(failures)} failed")
+    return 1 if failures or not binaries else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

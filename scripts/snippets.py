@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""Runs the shell snippets of the README, in their order, on a free port instead of 8080.
+
+`scripts/test` is left out: it is what calls this.
+"""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+os.chdir(os.path.join(os.path.dirname(__file__), ".."))
+
+with open("README.md") as readme:
+    snippets = re.findall(r"^```sh\n(.*?)^```", readme.read(), re.DOTALL | re.MULTILINE)
+
+# What the snippet is known by, and what must stand in its output.
+expected = [
+    ("--bin tour", ["genuine    200       200"]),
+    ("scripts/test", None),
+    ("--bin axum_layer", None),
+    ("openssl dgst", ["HTTP/1.1 200 OK"]),
+    ("--bin send", ["200 \n403 \n"]),
+]
+assert len(snippets) == len(expected), f"{len(snippets)} snippets instead of {len(expected)}"
+
+with socket.create_server(("127.0.0.1", 0)) as free:
+    address = f"127.0.0.1:{free.getsockname()[1]}"
+
+receiver = None
+passed = 0
+try:
+    for snippet, (mark, outputs) in zip(snippets, expected):
+        assert mark in snippet, f"{mark!r} is not in:\n{snippet}"
+        snippet = snippet.replace("127.0.0.1:8080", address)
+        if mark == "--bin axum_layer":
+            receiver = subprocess.Popen(
+                ["bash", "-c", snippet], env=dict(os.environ, LISTEN=address), stdout=subprocess.PIPE,
+                text=True, start_new_session=True,
+            )
+            assert address in receiver.stdout.readline(), "the receiver does not listen"
+        elif outputs:
+            snippet = re.sub(r"(--bin send -- )", rf"\1--url http://{address}/agentmail/webhook ", snippet)
+            run = subprocess.run(["bash", "-euc", snippet], capture_output=True, text=True)
+            for output in outputs:
+                assert run.returncode == 0 and output in run.stdout, f"{snippet}\n{run.stdout}{run.stderr}"
+            passed += 1
+finally:
+    if receiver:
+        os.killpg(receiver.pid, signal.SIGTERM)
+print(f"{passed} passed, 0 failed")
+sys.exit(0)
