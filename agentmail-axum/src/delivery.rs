@@ -1,7 +1,8 @@
-use std::ops::Deref;
-
-use agentmail_verify::{SignedHeaders, UnixTime, Verifier, VerifyError};
+use agentmail_verify::{Receipt, SignedHeaders, UnixTime, Verifier, VerifyError};
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use crate::WebhookRejection;
 
 /// An authentic delivery: the [`Receipt`](crate::Receipt), together with the bytes that were signed.
 ///
@@ -33,12 +34,23 @@ impl Delivery {
     ) -> Result<Self, VerifyError> {
         agentmail_receive::Delivery::verify(verifier, headers, body, now).map(Self)
     }
-}
+    /// Returns when the delivery was signed, and which secret matched.
+    pub const fn receipt(&self) -> &Receipt {
+        self.0.receipt()
+    }
 
-impl Deref for Delivery {
-    type Target = agentmail_receive::Delivery;
+    /// Returns the bytes that were signed. They may be anything, even no JSON.
+    #[must_use]
+    pub const fn body(&self) -> &Bytes {
+        self.0.body()
+    }
 
-    fn deref(&self) -> &Self::Target {
-        &self.0
+    /// Reads the bytes that were signed as JSON.
+    ///
+    /// # Errors
+    ///
+    /// 422: they are not the JSON that `T` asks for.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, WebhookRejection> {
+        Ok(self.0.json()?)
     }
 }

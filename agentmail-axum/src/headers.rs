@@ -19,8 +19,6 @@ pub(crate) fn lines(headers: &HeaderMap, header: Header) -> impl Iterator<Item =
 /// Returns the length that a request promises: the larger of what its header says and what its body
 /// knows of itself.
 pub(crate) fn declared_length(headers: &HeaderMap, body: &impl Body) -> Option<u64> {
-    let header = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse().ok());
+    let header = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     header.max(Some(body.size_hint().lower()))
 }

@@ -7,11 +7,12 @@ mod headers;
 pub mod layer;
 mod rejection;
 
-pub use agentmail_receive::{Refusal, Source, WebhookConfig};
+pub use agentmail_receive::{Receive, Refusal, Source, WebhookConfig};
 pub use agentmail_verify::{
     Clock, Event, Header, Label, LabelError, MailReceived, PayloadError, Receipt, Secret,
-    SecretError, SignedDelivery, SignedHeaders, Signer, SystemClock, Tolerance, ToleranceError,
-    TrustTier, UnixTime, Verifier, VerifierError, VerifyError,
+    SecretError, Signature, SignedDelivery, SignedHeaders, Signer, SystemClock, Timestamp,
+    Tolerance, ToleranceError, TrustTier, UnixTime, Verification, Verifier, VerifierError,
+    VerifyError,
 };
 
 pub use delivery::Delivery;

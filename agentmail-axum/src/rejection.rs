@@ -1,10 +1,7 @@
 use std::{error::Error, fmt};
 
-use agentmail_receive::{Refusal, Rejection};
-use axum_core::{
-    body::Body,
-    response::{IntoResponse, Response},
-};
+use agentmail_receive::{Answer, Refusal, Rejection};
+use axum_core::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 
@@ -13,7 +10,7 @@ use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
 /// Its status is the [`Refusal`]'s, its body is empty, and the [`Refusal`] stands in the response's
 /// extensions.
 #[derive(Debug, Clone, Copy)]
-pub struct WebhookRejection(pub(crate) Rejection);
+pub struct WebhookRejection(Rejection);
 
 impl WebhookRejection {
     /// Returns why the request is refused.
@@ -25,7 +22,25 @@ impl WebhookRejection {
     /// Returns the status of the answer.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        status(self.refusal())
+        status(self.refusal().status())
+    }
+
+    /// Makes the answer with any type of body, for services without axum. It is logged as answered.
+    #[must_use]
+    pub fn into_http_response<B>(self) -> http::Response<B>
+    where
+        B: From<Bytes>,
+    {
+        let Answer { status: code, problem, .. } = self.0.answer();
+        let explains = problem.is_some();
+        let mut response = http::Response::new(problem.unwrap_or_default().into());
+        *response.status_mut() = status(code);
+        response.extensions_mut().insert(self.refusal());
+        if explains {
+            let content_type = HeaderValue::from_static(Answer::CONTENT_TYPE);
+            response.headers_mut().insert(CONTENT_TYPE, content_type);
+        }
+        response
     }
 }
 
@@ -43,29 +58,18 @@ impl From<Rejection> for WebhookRejection {
     }
 }
 
+impl From<Refusal> for WebhookRejection {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal.into())
+    }
+}
+
 impl IntoResponse for WebhookRejection {
     fn into_response(self) -> Response {
-        into_response(self.0, |body| body.map_or_else(Body::empty, Body::from))
+        self.into_http_response()
     }
 }
 
-/// Makes the answer, whatever its type of body.
-pub(crate) fn into_response<B>(
-    rejection: Rejection,
-    into_body: impl FnOnce(Option<Bytes>) -> B,
-) -> http::Response<B> {
-    let problem = rejection.body();
-    let explains = problem.is_some();
-    let mut response = http::Response::new(into_body(problem));
-    *response.status_mut() = status(rejection.refusal());
-    response.extensions_mut().insert(rejection.refusal());
-    if explains {
-        let content_type = HeaderValue::from_static(Rejection::CONTENT_TYPE);
-        response.headers_mut().insert(CONTENT_TYPE, content_type);
-    }
-    response
-}
-
-fn status(refusal: Refusal) -> StatusCode {
-    StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+fn status(code: u16) -> StatusCode {
+    StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }

@@ -32,9 +32,7 @@ impl FromRef<AppState> for WebhookConfig {
 }
 
 fn layer(config: WebhookConfig) -> Router {
-    Router::new()
-        .route("/agentmail/webhook", post(on_mail))
-        .route_layer(VerifyLayer::new(config))
+    Router::new().route("/agentmail/webhook", post(on_mail)).route_layer(VerifyLayer::new(config))
 }
 
 fn extractor(config: WebhookConfig) -> Router {
@@ -43,9 +41,7 @@ fn extractor(config: WebhookConfig) -> Router {
     }
 
     let state = AppState { webhooks: config };
-    Router::new()
-        .route("/agentmail/webhook", post(on_mail))
-        .with_state(state)
+    Router::new().route("/agentmail/webhook", post(on_mail)).with_state(state)
 }
 
 /// Sends the same request both ways, and expects the same refusal with nothing in its body.
@@ -55,33 +51,19 @@ async fn refuses(
     request: impl Fn() -> Request<Body>,
     expected: (StatusCode, &str),
 ) {
-    for (way, router) in [
-        ("layer", layer(config.clone())),
-        ("extractor", extractor(config)),
-    ] {
+    for (way, router) in [("layer", layer(config.clone())), ("extractor", extractor(config))] {
         let (status, code, body) = read(router.oneshot(request()).await.unwrap()).await;
 
-        assert_eq!(
-            (status, code),
-            (expected.0, Some(expected.1)),
-            "{name}, {way}"
-        );
+        assert_eq!((status, code), (expected.0, Some(expected.1)), "{name}, {way}");
         assert_eq!(body, "", "{name}, {way}");
     }
 }
 
 async fn accepts(name: &str, config: WebhookConfig, request: impl Fn() -> Request<Body>) {
-    for (way, router) in [
-        ("layer", layer(config.clone())),
-        ("extractor", extractor(config)),
-    ] {
+    for (way, router) in [("layer", layer(config.clone())), ("extractor", extractor(config))] {
         let (status, code, body) = read(router.oneshot(request()).await.unwrap()).await;
 
-        assert_eq!(
-            (status, code, &*body),
-            (StatusCode::OK, None, "msg-1"),
-            "{name}, {way}"
-        );
+        assert_eq!((status, code, &*body), (StatusCode::OK, None, "msg-1"), "{name}, {way}");
     }
 }
 
@@ -93,28 +75,20 @@ fn without(header: &str) -> Request<Body> {
 
 fn with(header: &'static str, value: &[u8]) -> Request<Body> {
     let mut request = signed(BODY);
-    request
-        .headers_mut()
-        .insert(header, HeaderValue::from_bytes(value).unwrap());
+    request.headers_mut().insert(header, HeaderValue::from_bytes(value).unwrap());
     request
 }
 
 #[tokio::test]
 async fn a_genuine_delivery_reaches_the_handler() {
     let in_frames = || {
-        let frames = BODY
-            .as_bytes()
-            .chunks(7)
-            .map(|frame| Ok::<_, io::Error>(frame.to_vec()));
+        let frames = BODY.as_bytes().chunks(7).map(|frame| Ok::<_, io::Error>(frame.to_vec()));
         with_body(Body::from_stream(stream::iter(frames.collect::<Vec<_>>())))
     };
 
     accepts("in one frame", config(), || signed(BODY)).await;
     accepts("in many frames", config(), in_frames).await;
-    accepts("at the limit", config().body_limit(BODY.len()), || {
-        signed(BODY)
-    })
-    .await;
+    accepts("at the limit", config().body_limit(BODY.len()), || signed(BODY)).await;
 }
 
 #[tokio::test]
@@ -129,9 +103,7 @@ async fn what_the_headers_tell_is_403() {
     const TIMESTAMP: &str = "x-agentmail-timestamp";
     let unsigned = || {
         let mut request = without(SIGNATURE);
-        request
-            .headers_mut()
-            .insert("x-agentmail-unsigned", HeaderValue::from_static("1"));
+        request.headers_mut().insert("x-agentmail-unsigned", HeaderValue::from_static("1"));
         request
     };
     type Make = Box<dyn Fn() -> Request<Body>>;
@@ -139,27 +111,12 @@ async fn what_the_headers_tell_is_403() {
         ("missing_signature", Box::new(|| without(SIGNATURE))),
         ("missing_timestamp", Box::new(|| without(TIMESTAMP))),
         ("unsigned", Box::new(unsigned)),
-        (
-            "malformed_signature",
-            Box::new(|| with(SIGNATURE, b"v1=\xff\xfe")),
-        ),
+        ("malformed_signature", Box::new(|| with(SIGNATURE, b"v1=\xff\xfe"))),
         ("malformed_timestamp", Box::new(|| with(TIMESTAMP, b"\xff"))),
-        (
-            "unsupported_scheme",
-            Box::new(|| with(SIGNATURE, b"sha256=00")),
-        ),
-        (
-            "duplicate_signature",
-            Box::new(move || both(SIGNATURE, b"v1=00")),
-        ),
-        (
-            "duplicate_timestamp",
-            Box::new(move || both(TIMESTAMP, b"1")),
-        ),
-        (
-            "too_far_ahead",
-            Box::new(|| with(TIMESTAMP, b"1700000000000")),
-        ),
+        ("unsupported_scheme", Box::new(|| with(SIGNATURE, b"sha256=00"))),
+        ("duplicate_signature", Box::new(move || both(SIGNATURE, b"v1=00"))),
+        ("duplicate_timestamp", Box::new(move || both(TIMESTAMP, b"1"))),
+        ("too_far_ahead", Box::new(|| with(TIMESTAMP, b"1700000000000"))),
     ];
 
     for (code, request) in cases {
@@ -174,20 +131,8 @@ async fn stale_and_forged_are_403() {
     let mismatch = (StatusCode::FORBIDDEN, "mismatch");
 
     refuses("stale", config().clock(later), || signed(BODY), stale).await;
-    refuses(
-        "tampered",
-        config(),
-        || with_body(BODY.replace("msg-1", "msg-2")),
-        mismatch,
-    )
-    .await;
-    refuses(
-        "cut",
-        config(),
-        || with_body(&BODY[..BODY.len() - 1]),
-        mismatch,
-    )
-    .await;
+    refuses("tampered", config(), || with_body(BODY.replace("msg-1", "msg-2")), mismatch).await;
+    refuses("cut", config(), || with_body(&BODY[..BODY.len() - 1]), mismatch).await;
     refuses("emptied", config(), || with_body(""), mismatch).await;
 }
 
@@ -214,9 +159,7 @@ async fn a_body_over_the_limit_is_413() {
     };
     let lying = || {
         let mut request = unannounced();
-        request
-            .headers_mut()
-            .insert("content-length", HeaderValue::from_static("1"));
+        request.headers_mut().insert("content-length", HeaderValue::from_static("1"));
         request
     };
     let expected = (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large");
@@ -235,25 +178,12 @@ async fn a_stalled_body_is_408_and_a_broken_one_400() {
     };
     let broken = || {
         let body = stream::iter([Ok(BODY), Err(io::ErrorKind::ConnectionReset)]);
-        with_body(Body::from_stream(
-            body.map(|frame| frame.map_err(io::Error::from)),
-        ))
+        with_body(Body::from_stream(body.map(|frame| frame.map_err(io::Error::from))))
     };
 
-    refuses(
-        "stalled",
-        config.clone(),
-        stalled,
-        (StatusCode::REQUEST_TIMEOUT, "body_timeout"),
-    )
-    .await;
-    refuses(
-        "broken",
-        config,
-        broken,
-        (StatusCode::BAD_REQUEST, "unreadable_body"),
-    )
-    .await;
+    refuses("stalled", config.clone(), stalled, (StatusCode::REQUEST_TIMEOUT, "body_timeout"))
+        .await;
+    refuses("broken", config, broken, (StatusCode::BAD_REQUEST, "unreadable_body")).await;
 }
 
 #[tokio::test]
@@ -264,10 +194,7 @@ async fn an_authentic_body_of_another_shape_is_422() {
         (b"not json", "malformed_json"),
         (b"{}", "unexpected_payload"),
         (br#"{"type":"mail.bounced"}"#, "unexpected_payload"),
-        (
-            br#"{"type":"mail.received","agent_id":"","message_id":"m"}"#,
-            "unexpected_payload",
-        ),
+        (br#"{"type":"mail.received","agent_id":"","message_id":"m"}"#, "unexpected_payload"),
     ] {
         let name = body.escape_ascii().to_string();
 
@@ -278,9 +205,8 @@ async fn an_authentic_body_of_another_shape_is_422() {
 
 #[tokio::test]
 async fn an_unknown_type_of_event_reaches_a_handler_of_events() {
-    let router = Router::new()
-        .route("/agentmail/webhook", post(on_event))
-        .layer(VerifyLayer::new(config()));
+    let router =
+        Router::new().route("/agentmail/webhook", post(on_event)).layer(VerifyLayer::new(config()));
 
     let request = signed(r#"{"type":"mail.bounced","sender":7}"#);
     let (status, _, body) = read(router.oneshot(request).await.unwrap()).await;
@@ -332,10 +258,7 @@ async fn explains_a_refusal_only_on_request() {
         ] {
             let response = router.clone().oneshot(request).await.unwrap();
 
-            assert_eq!(
-                response.headers()["content-type"],
-                "application/problem+json"
-            );
+            assert_eq!(response.headers()["content-type"], "application/problem+json");
             let (_, _, body) = read(response).await;
             let problem: serde_json::Value = serde_json::from_str(&body).unwrap();
             assert_eq!(problem["code"], expected);
@@ -348,11 +271,7 @@ async fn the_handler_gets_the_delivery_and_the_raw_body() {
     async fn on_delivery(delivery: Delivery, body: Bytes) -> String {
         assert_eq!(delivery.body(), &body);
         assert_eq!(delivery.body().as_ptr(), body.as_ptr(), "no copy");
-        format!(
-            "{} {}",
-            delivery.receipt().label(),
-            delivery.receipt().signed_at().as_secs()
-        )
+        format!("{} {}", delivery.receipt().label(), delivery.receipt().signed_at().as_secs())
     }
     let router = Router::new()
         .route("/agentmail/webhook", post(on_delivery))

@@ -43,15 +43,9 @@ async fn guards(name: &str, router: Router) {
     let genuine = read(router.clone().oneshot(signed(BODY)).await.unwrap()).await;
     assert_eq!(genuine, (StatusCode::OK, None, "msg-1".into()), "{name}");
 
-    let request = Request::post("/agentmail/webhook")
-        .body(Body::from(BODY))
-        .unwrap();
+    let request = Request::post("/agentmail/webhook").body(Body::from(BODY)).unwrap();
     let unsigned = read(router.oneshot(request).await.unwrap()).await;
-    assert_eq!(
-        unsigned,
-        (StatusCode::FORBIDDEN, Some("missing_signature"), "".into()),
-        "{name}"
-    );
+    assert_eq!(unsigned, (StatusCode::FORBIDDEN, Some("missing_signature"), "".into()), "{name}");
 }
 
 #[tokio::test]
@@ -65,27 +59,19 @@ async fn every_place_that_axum_has_for_a_layer() {
         Router::new().route("/agentmail/webhook", post(on_mail).layer(verify()))
     })
     .await;
-    guards(
-        "Handler::layer",
-        Router::new().route("/agentmail/webhook", handler),
-    )
-    .await;
+    guards("Handler::layer", Router::new().route("/agentmail/webhook", handler)).await;
     guards(
         "nested",
-        Router::new().nest("/agentmail", {
-            Router::new()
-                .route("/webhook", post(on_mail))
-                .layer(verify())
-        }),
+        Router::new()
+            .nest("/agentmail", Router::new().route("/webhook", post(on_mail)).layer(verify())),
     )
     .await;
 }
 
 #[tokio::test]
 async fn other_routes_are_left_alone() {
-    let router = routes()
-        .route_layer(VerifyLayer::new(config()))
-        .route("/health", get(async || "well"));
+    let router =
+        routes().route_layer(VerifyLayer::new(config())).route("/health", get(async || "well"));
 
     let request = Request::get("/health").body(Body::empty()).unwrap();
 
@@ -128,9 +114,7 @@ async fn a_stack_of_common_layers_round_it() {
 #[tokio::test]
 async fn a_limit_of_the_framework_plays_no_part() {
     guards("DefaultBodyLimit", {
-        routes()
-            .layer(VerifyLayer::new(config()))
-            .layer(DefaultBodyLimit::max(1))
+        routes().layer(VerifyLayer::new(config())).layer(DefaultBodyLimit::max(1))
     })
     .await;
 }
@@ -140,12 +124,9 @@ async fn a_panic_inside_is_the_panic_of_the_handler() {
     async fn on_mail(Verified(_): Verified<MailReceived>) {
         panic!("a bug of the user's")
     }
-    let stack = ServiceBuilder::new()
-        .layer(CatchPanicLayer::new())
-        .layer(VerifyLayer::new(config()));
-    let router = Router::new()
-        .route("/agentmail/webhook", post(on_mail))
-        .layer(stack);
+    let stack =
+        ServiceBuilder::new().layer(CatchPanicLayer::new()).layer(VerifyLayer::new(config()));
+    let router = Router::new().route("/agentmail/webhook", post(on_mail)).layer(stack);
 
     let response = router.oneshot(signed(BODY)).await.unwrap();
 
@@ -164,20 +145,12 @@ async fn stalled_bodies_hold_no_permit_of_the_inner_service() {
         .concurrency_limit(2)
         .service_fn(answer);
 
-    let stalled = || {
-        with_body(Body::from_stream(
-            stream::pending::<Result<Bytes, io::Error>>(),
-        ))
-    };
+    let stalled = || with_body(Body::from_stream(stream::pending::<Result<Bytes, io::Error>>()));
     let stall = |mut service: tower::util::BoxCloneService<_, _, _>| {
         tokio::spawn(async move { service.ready().await.unwrap().call(stalled()).await })
     };
     let service = service.boxed_clone();
-    let waiting = [
-        stall(service.clone()),
-        stall(service.clone()),
-        stall(service.clone()),
-    ];
+    let waiting = [stall(service.clone()), stall(service.clone()), stall(service.clone())];
     tokio::task::yield_now().await;
 
     let response = service.oneshot(signed(BODY)).await.unwrap();
@@ -212,17 +185,13 @@ async fn a_service_that_insists_on_being_ready_is_asked_first() {
         }
 
         fn call(&mut self, _: axum::http::Request<RequestBody>) -> Self::Future {
-            assert!(
-                std::mem::take(&mut self.ready),
-                "called without having been ready"
-            );
+            assert!(std::mem::take(&mut self.ready), "called without having been ready");
             std::future::ready(Ok(Response::new(Full::from("handled"))))
         }
     }
 
-    let service = ServiceBuilder::new()
-        .layer(VerifyLayer::new(config()))
-        .service(Insists::default());
+    let service =
+        ServiceBuilder::new().layer(VerifyLayer::new(config())).service(Insists::default());
 
     for _ in 0..2 {
         let response = service.clone().oneshot(signed(BODY)).await.unwrap();
@@ -232,11 +201,11 @@ async fn a_service_that_insists_on_being_ready_is_asked_first() {
 
 #[tokio::test]
 async fn an_error_of_the_inner_service_is_handed_on() {
-    let service = ServiceBuilder::new()
-        .layer(VerifyLayer::new(config()))
-        .service(service_fn(|_: axum::http::Request<RequestBody>| async {
+    let service = ServiceBuilder::new().layer(VerifyLayer::new(config())).service(service_fn(
+        |_: axum::http::Request<RequestBody>| async {
             Err::<Response<Full<Bytes>>, _>(io::Error::other("the inner service's"))
-        }));
+        },
+    ));
 
     let error = service.oneshot(signed(BODY)).await.unwrap_err();
 
@@ -252,30 +221,20 @@ async fn decompression_inside_cannot_change_what_was_verified() {
         0x4e, 0x5f, 0x10, 0x00, 0x00, 0x00,
     ];
     async fn on_delivery(delivery: Delivery, body: Bytes) -> Bytes {
-        assert_eq!(
-            body, r#"{"type":"other"}"#,
-            "the inner layer has decompressed"
-        );
+        assert_eq!(body, r#"{"type":"other"}"#, "the inner layer has decompressed");
         delivery.body().clone()
     }
     let stack = ServiceBuilder::new()
         .layer(VerifyLayer::new(config()))
         .layer(RequestDecompressionLayer::new());
-    let router = Router::new()
-        .route("/agentmail/webhook", post(on_delivery))
-        .layer(stack);
+    let router = Router::new().route("/agentmail/webhook", post(on_delivery)).layer(stack);
 
     let mut request = signed(COMPRESSED);
-    request
-        .headers_mut()
-        .insert("content-encoding", HeaderValue::from_static("gzip"));
+    request.headers_mut().insert("content-encoding", HeaderValue::from_static("gzip"));
     let response = router.oneshot(request).await.unwrap();
 
     assert_eq!(response.status(), StatusCode::OK);
-    assert_eq!(
-        response.into_body().collect().await.unwrap().to_bytes(),
-        COMPRESSED
-    );
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), COMPRESSED);
 }
 
 /// A server of hyper's own, without axum, over a real socket.
@@ -287,9 +246,7 @@ async fn serves_on_bare_hyper() {
         let delivery = request.extensions().get::<Delivery>().cloned().unwrap();
         Ok(Response::new(Full::from(delivery.body().clone())))
     }
-    let service = ServiceBuilder::new()
-        .layer(VerifyLayer::new(config()))
-        .service_fn(answer);
+    let service = ServiceBuilder::new().layer(VerifyLayer::new(config())).service_fn(answer);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

@@ -19,19 +19,13 @@ enum Pieces {
 
 impl Buffer {
     pub(crate) fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            room: limit,
-            pieces: Pieces::One(Bytes::new()),
-        }
+        Self { limit, room: limit, pieces: Pieces::One(Bytes::new()) }
     }
 
     pub(crate) fn push(&mut self, mut piece: impl Buf) -> Result<(), Refusal> {
         let len = piece.remaining();
-        self.room = self
-            .room
-            .checked_sub(len)
-            .ok_or(Refusal::BodyTooLarge { limit: self.limit })?;
+        self.room =
+            self.room.checked_sub(len).ok_or(Refusal::BodyTooLarge { limit: self.limit })?;
         match &mut self.pieces {
             _ if len == 0 => {}
             Pieces::One(first) if first.is_empty() => *first = piece.copy_to_bytes(len),
@@ -93,15 +87,9 @@ mod tests {
         ] {
             let mut buffer = Buffer::new(limit);
 
-            let outcome = pieces
-                .iter()
-                .try_for_each(|piece| buffer.push(piece.as_bytes()));
+            let outcome = pieces.iter().try_for_each(|piece| buffer.push(piece.as_bytes()));
 
-            let expected = if fits {
-                Ok(())
-            } else {
-                Err(Refusal::BodyTooLarge { limit })
-            };
+            let expected = if fits { Ok(()) } else { Err(Refusal::BodyTooLarge { limit }) };
             assert_eq!(outcome, expected, "{limit} bytes for {pieces:?}");
         }
     }

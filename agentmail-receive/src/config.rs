@@ -68,7 +68,7 @@ impl WebhookConfig {
     /// (RFC 9457).
     ///
     /// For development: it tells an attacker which check has failed. Without it, every refusal of
-    /// one status looks the same outside.
+    /// one status looks the same outside. (A wrong set-up is never explained there.)
     pub fn explain_refusals(self, explain: bool) -> Self {
         self.set(|settings| settings.explain_refusals = explain)
     }

@@ -29,11 +29,7 @@ impl Delivery {
         now: UnixTime,
     ) -> Result<Self, VerifyError> {
         let receipt = verifier.verify(headers, &body, now)?;
-        Ok(Self {
-            receipt,
-            body,
-            explain: false,
-        })
+        Ok(Self { receipt, body, explain: false })
     }
 
     /// Puts the reason into the body of a refusal that this delivery still meets.

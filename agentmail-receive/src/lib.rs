@@ -13,5 +13,5 @@ pub use config::WebhookConfig;
 pub use delivery::Delivery;
 pub use receive::Receive;
 pub use refusal::Refusal;
-pub use rejection::Rejection;
+pub use rejection::{Answer, Rejection};
 pub use source::Source;

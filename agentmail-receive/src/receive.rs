@@ -66,13 +66,8 @@ where
         let explain = this.config.explains_refusals();
         let received = match this.head {
             Ok(head) => {
-                let body = ready!(poll_body(
-                    this.config,
-                    this.body,
-                    this.buffer,
-                    this.deadline,
-                    cx
-                ));
+                let body =
+                    ready!(poll_body(this.config, this.body, this.buffer, this.deadline, cx));
                 body.and_then(|()| {
                     let verifier = this.config.verifier();
                     Delivery::verify(verifier, &head.headers, this.buffer.take(), head.now)
@@ -97,9 +92,7 @@ where
 
 impl<B> fmt::Debug for Receive<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receive")
-            .field("config", &self.config)
-            .finish_non_exhaustive()
+        f.debug_struct("Receive").field("config", &self.config).finish_non_exhaustive()
     }
 }
 
@@ -114,10 +107,7 @@ where
 {
     let headers = SignedHeaders::read(lines)?;
     let now = config.now();
-    config
-        .verifier()
-        .tolerance()
-        .check(headers.timestamp().time(), now)?;
+    config.verifier().tolerance().check(headers.timestamp().time(), now)?;
 
     let limit = config.limit();
     let fits = |length| usize::try_from(length).is_ok_and(|length| length <= limit);

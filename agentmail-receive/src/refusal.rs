@@ -4,7 +4,7 @@ use agentmail_verify::{PayloadError, VerifyError};
 
 /// Why a request is refused.
 ///
-/// It stands in the extensions of the refusing response, for metrics and tests; logs carry its
+/// It stands in the extensions of the refusing response, for metrics and tests; the log carries its
 /// [`code`](Self::code).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -29,6 +29,8 @@ pub enum Refusal {
     UnexpectedPayload(PayloadError),
     /// 500: a handler asks for a verified delivery on a route where nothing verifies.
     MissingLayer,
+    /// 500: an extractor that verifies by itself finds no configuration.
+    MissingConfiguration,
 }
 
 impl Refusal {
@@ -42,6 +44,7 @@ impl Refusal {
             Self::UnreadableBody => "unreadable_body",
             Self::UnexpectedPayload(error) => error.code(),
             Self::MissingLayer => "missing_layer",
+            Self::MissingConfiguration => "missing_configuration",
         }
     }
 
@@ -54,7 +57,7 @@ impl Refusal {
             Self::BodyTimeout { .. } => 408,
             Self::UnreadableBody => 400,
             Self::UnexpectedPayload(_) => 422,
-            Self::MissingLayer => 500,
+            Self::MissingLayer | Self::MissingConfiguration => 500,
         }
     }
 
@@ -67,11 +70,12 @@ impl Refusal {
             Self::BodyTimeout { .. } => "raise `body_timeout`, or look at the proxy in between",
             Self::UnreadableBody => "the connection broke, or the transfer coding is malformed",
             Self::UnexpectedPayload(_) => {
-                "take `Event` for events of any type; the raw body is in `Delivery`"
+                "the raw body is in `Delivery`; a handler of `Event` takes events of any type"
             }
             Self::MissingLayer => {
                 "add the layer (axum: `VerifyLayer`, actix-web: `VerifyWebhook`) to this route"
             }
+            Self::MissingConfiguration => "put a `WebhookConfig` into the app's data",
         }
     }
 }
@@ -91,7 +95,7 @@ const fn verify_hint(error: &VerifyError) -> &'static str {
         VerifyError::Stale { .. } => {
             "about the same age each time: check the clocks; growing: raise `max_age`"
         }
-        VerifyError::TooFarAhead { .. } => "check this machine's clock",
+        VerifyError::TooFarAhead { .. } => "check this machine's clock, and the sender's",
         VerifyError::Mismatch => {
             "check the secret, and that no proxy or middleware changes the body"
         }
@@ -122,6 +126,7 @@ impl fmt::Display for Refusal {
             Self::UnreadableBody => f.write_str("the body could not be read"),
             Self::UnexpectedPayload(error) => error.fmt(f),
             Self::MissingLayer => f.write_str("nothing verifies deliveries on this route"),
+            Self::MissingConfiguration => f.write_str("there is no configuration to verify with"),
         }
     }
 }

@@ -6,22 +6,33 @@ use serde::Serialize;
 
 use crate::Refusal;
 
-/// A refusal that is to be answered. Making one logs it, once.
-///
-/// Events have the target `agentmail` and the fields `code`, `status` and `reason`. What anyone can
-/// cause without knowing a thing is logged at debug level, what an operator may have to act on at
-/// warn level, and a wrong set-up at error level.
+/// A refusal that an adapter turns into an answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Rejection {
     refusal: Refusal,
     explain: bool,
 }
 
+/// What to answer to a request that is refused.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The body, if it has one: problem details (RFC 9457), to be sent as
+    /// [`Answer::CONTENT_TYPE`].
+    pub problem: Option<Bytes>,
+}
+
+impl Answer {
+    /// The content type of [`Answer::problem`].
+    pub const CONTENT_TYPE: &str = "application/problem+json";
+}
+
 impl Rejection {
     /// Refuses a request; `explain` puts the reason into the answer's body.
     #[must_use]
-    pub fn new(refusal: Refusal, explain: bool) -> Self {
-        log(&refusal);
+    pub const fn new(refusal: Refusal, explain: bool) -> Self {
         Self { refusal, explain }
     }
 
@@ -31,21 +42,32 @@ impl Rejection {
         self.refusal
     }
 
-    /// Returns the body of the answer, if it has one: problem details (RFC 9457), to be sent as
-    /// [`Rejection::CONTENT_TYPE`].
+    /// Returns what to answer, and logs that it is answered: a refusal that a handler took in hand is
+    /// not logged.
+    ///
+    /// The event has the target `agentmail` and the fields `code`, `status`, `reason` and `hint`.
+    /// Headers that are missing or malformed, which anyone can cause, are logged at debug level; what
+    /// an operator may have to act on at warn level; a wrong set-up at error level.
     #[must_use]
-    pub fn body(&self) -> Option<Bytes> {
+    pub fn answer(&self) -> Answer {
+        log(&self.refusal);
         let problem = self.explain.then(|| Problem {
             status: self.refusal.status(),
             code: self.refusal.code(),
             detail: self.refusal.to_string(),
             hint: self.refusal.hint(),
         });
-        serde_json::to_vec(&problem?).map(Bytes::from).ok()
+        Answer {
+            status: self.refusal.status(),
+            problem: problem.and_then(|problem| serde_json::to_vec(&problem).ok()).map(Bytes::from),
+        }
     }
+}
 
-    /// The content type of [`Rejection::body`].
-    pub const CONTENT_TYPE: &str = "application/problem+json";
+impl From<Refusal> for Rejection {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal, false)
+    }
 }
 
 impl fmt::Display for Rejection {
@@ -79,11 +101,17 @@ fn log(refusal: &Refusal) {
     }
 
     match refusal {
-        Refusal::MissingLayer => log!(error, "webhook set-up is wrong"),
+        Refusal::MissingLayer | Refusal::MissingConfiguration => {
+            log!(error, "webhook set-up is wrong");
+        }
         Refusal::Unverified(
-            VerifyError::Stale { .. } | VerifyError::TooFarAhead { .. } | VerifyError::Mismatch,
-        ) => log!(warn, "delivery refused"),
-        Refusal::Unverified(_) => log!(debug, "delivery refused"),
+            VerifyError::MissingSignature
+            | VerifyError::DuplicateSignature
+            | VerifyError::MalformedSignature
+            | VerifyError::MissingTimestamp
+            | VerifyError::DuplicateTimestamp
+            | VerifyError::MalformedTimestamp,
+        ) => log!(debug, "delivery refused"),
         _ => log!(warn, "delivery refused"),
     }
 }

@@ -33,6 +33,19 @@ impl UnixTime {
 ///
 /// A [`UnixTime`] is a clock that stands still, and so is of use in tests; a closure
 /// `Fn() -> UnixTime` is a clock too.
+///
+/// ```
+/// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+///
+/// use agentmail_verify::{Clock, UnixTime};
+///
+/// let secs = Arc::new(AtomicU64::new(1_700_000_000));
+/// let hands = Arc::clone(&secs);
+/// let clock = move || UnixTime::from_secs(hands.load(Ordering::Relaxed));
+///
+/// secs.fetch_add(60, Ordering::Relaxed);
+/// assert_eq!(clock.now().as_secs(), 1_700_000_060);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not tell the time",
     label = "expected a `Clock`",

@@ -88,11 +88,7 @@ impl fmt::Display for VerifyError {
                 "x-agentmail-timestamp is too far ahead: it seems to count milliseconds",
             ),
             Self::TooFarAhead { ahead } => {
-                write!(
-                    f,
-                    "x-agentmail-timestamp is too far ahead: {} s",
-                    ahead.as_secs()
-                )
+                write!(f, "x-agentmail-timestamp is too far ahead: {} s", ahead.as_secs())
             }
             Self::Mismatch => {
                 f.write_str("x-agentmail-signature matches no accepted secret for this body")
@@ -120,10 +116,7 @@ mod tests {
 
     #[test]
     fn does_not_speak_of_milliseconds_when_a_clock_is_wrong() {
-        let message = VerifyError::TooFarAhead {
-            ahead: Duration::from_secs(3_600),
-        }
-        .to_string();
+        let message = VerifyError::TooFarAhead { ahead: Duration::from_secs(3_600) }.to_string();
 
         assert_eq!(message, "x-agentmail-timestamp is too far ahead: 3600 s");
     }

@@ -1,9 +1,10 @@
 use alloc::string::String;
 use core::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use self::wire::{Kind, Wire};
+use crate::payload::Flaw;
 
 mod wire;
 
@@ -23,13 +24,30 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Makes an event of another type, for tests.
+    ///
+    /// ```
+    /// use agentmail_verify::Event;
+    ///
+    /// match Event::other("mail.bounced") {
+    ///     Event::Other { kind, .. } => assert_eq!(kind, "mail.bounced"),
+    ///     _ => unreachable!(),
+    /// }
+    /// ```
+    #[must_use]
+    pub fn other(kind: impl Into<String>) -> Self {
+        Self::Other { kind: kind.into() }
+    }
+}
+
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut wire = Wire::read(deserializer)?;
         match wire.take_kind() {
             Some(Kind::MailReceived) => wire.into_mail().map(Self::MailReceived),
             Some(Kind::Other(kind)) => Ok(Self::Other { kind }),
-            None => Err(de::Error::missing_field("type")),
+            None => Err(Flaw::MissingType.error()),
         }
     }
 }
@@ -119,8 +137,8 @@ impl<'de> Deserialize<'de> for MailReceived {
         let mut wire = Wire::read(deserializer)?;
         match wire.take_kind() {
             Some(Kind::MailReceived) => wire.into_mail(),
-            Some(Kind::Other(_)) => Err(de::Error::custom("`type` is not `mail.received`")),
-            None => Err(de::Error::missing_field("type")),
+            Some(Kind::Other(_)) => Err(Flaw::OtherType.error()),
+            None => Err(Flaw::MissingType.error()),
         }
     }
 }
@@ -161,11 +179,7 @@ impl TrustTier {
 
 impl From<String> for TrustTier {
     fn from(tier: String) -> Self {
-        if tier == Self::Verified.as_str() {
-            Self::Verified
-        } else {
-            Self::Other(tier)
-        }
+        if tier == Self::Verified.as_str() { Self::Verified } else { Self::Other(tier) }
     }
 }
 

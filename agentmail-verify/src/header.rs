@@ -65,9 +65,7 @@ impl SignedHeaders {
     {
         let signature = only(lines(Header::Signature), VerifyError::DuplicateSignature)?;
         let Some(signature) = signature else {
-            let unsigned = lines(Header::Unsigned)
-                .into_iter()
-                .any(|value| value == b"1");
+            let unsigned = lines(Header::Unsigned).into_iter().any(|value| value == b"1");
             return Err(if unsigned {
                 VerifyError::Unsigned
             } else {
@@ -122,10 +120,7 @@ mod tests {
     fn read(request: &[(&str, &str)]) -> Result<SignedHeaders, VerifyError> {
         SignedHeaders::read(|header| {
             let named = move |line: &&(&str, &str)| line.0.eq_ignore_ascii_case(header.name());
-            request
-                .iter()
-                .filter(named)
-                .map(|(_, value)| value.as_bytes())
+            request.iter().filter(named).map(|(_, value)| value.as_bytes())
         })
     }
 
@@ -144,10 +139,7 @@ mod tests {
             (&[SIGNATURE], VerifyError::MissingTimestamp),
             (&[UNSIGNED], VerifyError::Unsigned),
             (&[TIMESTAMP, UNSIGNED], VerifyError::Unsigned),
-            (
-                &[TIMESTAMP, ("X-AgentMail-Unsigned", "0")],
-                VerifyError::MissingSignature,
-            ),
+            (&[TIMESTAMP, ("X-AgentMail-Unsigned", "0")], VerifyError::MissingSignature),
         ] {
             assert_eq!(read(request).unwrap_err(), cause, "{request:?}");
         }
@@ -156,15 +148,9 @@ mod tests {
     #[test]
     fn rejects_a_second_line_in_either_order() {
         for (bad, cause) in [
-            (
-                ("x-agentmail-signature", "v1=00"),
-                VerifyError::DuplicateSignature,
-            ),
+            (("x-agentmail-signature", "v1=00"), VerifyError::DuplicateSignature),
             (SIGNATURE, VerifyError::DuplicateSignature),
-            (
-                ("x-agentmail-timestamp", "1"),
-                VerifyError::DuplicateTimestamp,
-            ),
+            (("x-agentmail-timestamp", "1"), VerifyError::DuplicateTimestamp),
             (TIMESTAMP, VerifyError::DuplicateTimestamp),
         ] {
             assert_eq!(read(&[bad, TIMESTAMP, SIGNATURE]).unwrap_err(), cause);

@@ -22,21 +22,12 @@ impl Label {
     /// The text is empty, longer, or holds anything else.
     pub fn new(text: &str) -> Result<Self, LabelError> {
         let mut bytes = [0; Self::MAX_LEN];
-        let place = bytes
-            .get_mut(..text.len())
-            .ok_or(LabelError { _private: () })?;
-        if text.is_empty()
-            || !text
-                .bytes()
-                .all(|byte| byte == b' ' || byte.is_ascii_graphic())
-        {
+        let place = bytes.get_mut(..text.len()).ok_or(LabelError { _private: () })?;
+        if text.is_empty() || !text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
             return Err(LabelError { _private: () });
         }
         place.copy_from_slice(text.as_bytes());
-        Ok(Self {
-            bytes,
-            len: text.len(),
-        })
+        Ok(Self { bytes, len: text.len() })
     }
 
     /// Returns the label's text.
@@ -52,14 +43,8 @@ impl Default for Label {
     fn default() -> Self {
         let mut bytes = [0; Self::MAX_LEN];
         let text = b"default";
-        bytes
-            .iter_mut()
-            .zip(text)
-            .for_each(|(place, byte)| *place = *byte);
-        Self {
-            bytes,
-            len: text.len(),
-        }
+        bytes.iter_mut().zip(text).for_each(|(place, byte)| *place = *byte);
+        Self { bytes, len: text.len() }
     }
 }
 

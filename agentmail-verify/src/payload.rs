@@ -1,6 +1,7 @@
+use alloc::string::ToString;
 use core::{error::Error, fmt};
 
-use serde::de::DeserializeOwned;
+use serde::de::{self, DeserializeOwned};
 use serde_json::error::Category;
 
 /// Reads an authentic body as JSON.
@@ -11,6 +12,7 @@ use serde_json::error::Category;
 pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, PayloadError> {
     serde_json::from_slice(body).map_err(|error| PayloadError {
         is_json: error.classify() == Category::Data,
+        flaw: Flaw::behind(&error),
         line: error.line(),
         column: error.column(),
     })
@@ -18,10 +20,12 @@ pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, PayloadError> {
 
 /// An authentic body that is not what the handler asked for.
 ///
-/// It says where, not what: the parser's own message quotes the mail's content, and is dropped.
+/// It says where, and for this crate's own types what: never in the parser's words, which quote the
+/// mail's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PayloadError {
     is_json: bool,
+    flaw: Option<Flaw>,
     line: usize,
     column: usize,
 }
@@ -31,11 +35,7 @@ impl PayloadError {
     /// not JSON, `unexpected_payload` for JSON of another shape or another `type`.
     #[must_use]
     pub const fn code(&self) -> &'static str {
-        if self.is_json {
-            "unexpected_payload"
-        } else {
-            "malformed_json"
-        }
+        if self.is_json { "unexpected_payload" } else { "malformed_json" }
     }
 
     /// Returns the line at which reading stopped, counted from 1; 0 where no one line is to blame.
@@ -54,12 +54,11 @@ impl PayloadError {
 
 impl fmt::Display for PayloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the body is ")?;
-        f.write_str(if self.is_json {
-            "not of the expected shape"
-        } else {
-            "not JSON"
-        })?;
+        let what = if self.is_json { "not of the expected shape" } else { "not JSON" };
+        write!(f, "the body is {what}")?;
+        if let Some(flaw) = self.flaw {
+            write!(f, ": {}", flaw.as_str())?;
+        }
         if self.line > 0 {
             write!(f, ", at line {} column {}", self.line, self.column)?;
         }
@@ -68,6 +67,46 @@ impl fmt::Display for PayloadError {
 }
 
 impl Error for PayloadError {}
+
+/// What this crate's own types find wrong with a payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    MissingType,
+    OtherType,
+    MissingAgentId,
+    MissingMessageId,
+    MistypedMember,
+}
+
+impl Flaw {
+    const ALL: [Self; 5] = [
+        Self::MissingType,
+        Self::OtherType,
+        Self::MissingAgentId,
+        Self::MissingMessageId,
+        Self::MistypedMember,
+    ];
+
+    /// Hands the flaw through serde, whose errors carry nothing but text.
+    pub(crate) fn error<E: de::Error>(self) -> E {
+        E::custom(self.as_str())
+    }
+
+    fn behind(error: &serde_json::Error) -> Option<Self> {
+        let message = error.to_string();
+        Self::ALL.into_iter().find(|flaw| message.starts_with(flaw.as_str()))
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::MissingType => "`type` is missing or empty",
+            Self::OtherType => "`type` is not `mail.received`",
+            Self::MissingAgentId => "`agent_id` is missing or empty",
+            Self::MissingMessageId => "`message_id` is missing or empty",
+            Self::MistypedMember => "a member is of another type than in the guide",
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

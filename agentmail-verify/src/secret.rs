@@ -39,10 +39,7 @@ impl Secret {
         if has_white_space_at_an_end(key) {
             return Err(SecretError::SurroundingWhiteSpace);
         }
-        Ok(Self {
-            keyed: keyed(key),
-            label: Label::default(),
-        })
+        Ok(Self { keyed: keyed(key), label: Label::default() })
     }
 
     /// Names the secret for logs; 1 to 32 printable ASCII characters.
@@ -128,43 +125,26 @@ mod tests {
     #[test]
     fn rejects_an_empty_or_blank_text() {
         assert_eq!(Secret::new("").unwrap_err(), SecretError::Empty);
-        assert_eq!(
-            Secret::new(" \n").unwrap_err(),
-            SecretError::SurroundingWhiteSpace
-        );
+        assert_eq!(Secret::new(" \n").unwrap_err(), SecretError::SurroundingWhiteSpace);
     }
 
     #[test]
     fn rejects_white_space_at_either_end() {
-        for text in [
-            "secret\n",
-            "secret\r\n",
-            " secret",
-            "secret\t",
-            "\u{a0}secret",
-            "secret\u{2003}",
-        ] {
+        for text in
+            ["secret\n", "secret\r\n", " secret", "secret\t", "\u{a0}secret", "secret\u{2003}"]
+        {
             assert_eq!(
                 Secret::new(text).unwrap_err(),
                 SecretError::SurroundingWhiteSpace,
                 "{text:?}"
             );
         }
-        assert_eq!(
-            Secret::new(b"\xff\n").unwrap_err(),
-            SecretError::SurroundingWhiteSpace
-        );
+        assert_eq!(Secret::new(b"\xff\n").unwrap_err(), SecretError::SurroundingWhiteSpace);
     }
 
     #[test]
     fn takes_any_other_bytes_as_they_are() {
-        for key in [
-            &b"s"[..],
-            b"whsec_c2VjcmV0",
-            b"two words",
-            b"\xff\x00\xfe",
-            &[b'k'; 1_000],
-        ] {
+        for key in [&b"s"[..], b"whsec_c2VjcmV0", b"two words", b"\xff\x00\xfe", &[b'k'; 1_000]] {
             assert!(Secret::new(key).is_ok());
         }
     }

@@ -37,14 +37,8 @@ impl Signer {
         let mut signature = [0; SIGNATURE_LEN];
         let hex = const_hex::const_encode::<32, false>(&mac);
         let text = b"v1=".iter().chain(hex.as_bytes());
-        signature
-            .iter_mut()
-            .zip(text)
-            .for_each(|(place, byte)| *place = *byte);
-        SignedDelivery {
-            timestamp,
-            signature,
-        }
+        signature.iter_mut().zip(text).for_each(|(place, byte)| *place = *byte);
+        SignedDelivery { timestamp, signature }
     }
 }
 
@@ -72,10 +66,7 @@ impl SignedDelivery {
     /// Returns names (in lower case) and values, to be set on a request.
     #[must_use]
     pub fn headers(&self) -> [(&'static str, &str); 2] {
-        [
-            (Header::Timestamp.name(), self.timestamp()),
-            (Header::Signature.name(), self.signature()),
-        ]
+        [(Header::Timestamp.name(), self.timestamp()), (Header::Signature.name(), self.signature())]
     }
 
     /// Returns the lines of one header, in the form that [`SignedHeaders::read`] takes.
@@ -93,9 +84,7 @@ impl SignedDelivery {
 
 impl fmt::Debug for SignedDelivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SignedDelivery")
-            .field("timestamp", &self.timestamp)
-            .finish_non_exhaustive()
+        f.debug_struct("SignedDelivery").field("timestamp", &self.timestamp).finish_non_exhaustive()
     }
 }
 
@@ -123,10 +112,7 @@ mod tests {
             let timestamp = Timestamp::from(UnixTime::from_secs(secs));
 
             assert_eq!(timestamp.as_str(), std::format!("{secs}"));
-            assert_eq!(
-                Timestamp::parse(timestamp.as_str().as_bytes()),
-                Ok(timestamp)
-            );
+            assert_eq!(Timestamp::parse(timestamp.as_str().as_bytes()), Ok(timestamp));
         }
     }
 }

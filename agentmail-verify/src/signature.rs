@@ -30,10 +30,7 @@ impl Signature {
     /// `v1` value even beside a good one, and for too many items;
     /// [`VerifyError::UnsupportedScheme`] for a list without `v1`.
     pub fn parse(value: &[u8]) -> Result<Self, VerifyError> {
-        let mut signature = Self {
-            macs: [Words::default(); Self::MAX_ITEMS],
-            len: 0,
-        };
+        let mut signature = Self { macs: [Words::default(); Self::MAX_ITEMS], len: 0 };
         let mut slots = signature.macs.iter_mut();
 
         for (seen, item) in value.split(|byte| *byte == b',').enumerate() {
@@ -57,9 +54,7 @@ impl Signature {
         let mac = words(mac);
         let none = Choice::from(0);
         let candidates = self.macs.iter().take(self.len);
-        candidates
-            .fold(none, |found, candidate| found | candidate.ct_eq(&mac))
-            .into()
+        candidates.fold(none, |found, candidate| found | candidate.ct_eq(&mac)).into()
     }
 }
 
@@ -124,14 +119,8 @@ mod tests {
         for value in [format!("v1={HEX}"), format!("v1={}", HEX.to_uppercase())] {
             let signature = Signature::parse(value.as_bytes()).unwrap();
 
-            assert!(
-                signature.matches(&const_hex::decode_to_array(HEX).unwrap()),
-                "{value}"
-            );
-            assert!(
-                !signature.matches(&[0; 32]),
-                "an unused slot must not match"
-            );
+            assert!(signature.matches(&const_hex::decode_to_array(HEX).unwrap()), "{value}");
+            assert!(!signature.matches(&[0; 32]), "an unused slot must not match");
         }
     }
 
@@ -152,11 +141,7 @@ mod tests {
         let eight: Vec<_> = (1..=8).map(item).collect();
         let nine: Vec<_> = (1..=9).map(item).collect();
 
-        assert!(
-            Signature::parse(eight.join(",").as_bytes())
-                .unwrap()
-                .matches(&[8; 32])
-        );
+        assert!(Signature::parse(eight.join(",").as_bytes()).unwrap().matches(&[8; 32]));
         assert_eq!(
             Signature::parse(nine.join(",").as_bytes()).unwrap_err(),
             VerifyError::MalformedSignature
@@ -175,14 +160,9 @@ mod tests {
 
     #[test]
     fn one_malformed_v1_refuses_the_whole_header() {
-        for bad in [
-            "v1=",
-            "v1=00",
-            "v1",
-            "v1 =00",
-            &format!("v1={HEX}0"),
-            &format!("v1=0x{}", &HEX[2..]),
-        ] {
+        for bad in
+            ["v1=", "v1=00", "v1", "v1 =00", &format!("v1={HEX}0"), &format!("v1=0x{}", &HEX[2..])]
+        {
             for value in [format!("{bad},v1={HEX}"), format!("v1={HEX},{bad}")] {
                 assert_eq!(
                     Signature::parse(value.as_bytes()).unwrap_err(),
@@ -235,11 +215,7 @@ mod tests {
 
     #[test]
     fn a_list_without_v1_is_unsupported() {
-        for value in [
-            format!("sha256={HEX}"),
-            format!("V1={HEX}"),
-            format!("v10={HEX},v2=a"),
-        ] {
+        for value in [format!("sha256={HEX}"), format!("V1={HEX}"), format!("v10={HEX},v2=a")] {
             assert_eq!(
                 Signature::parse(value.as_bytes()).unwrap_err(),
                 VerifyError::UnsupportedScheme,

@@ -37,10 +37,7 @@ impl Timestamp {
     /// Returns the header's value as received.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        let digits = self
-            .signed_prefix()
-            .split_last()
-            .map(|(_dot, digits)| digits);
+        let digits = self.signed_prefix().split_last().map(|(_dot, digits)| digits);
         str::from_utf8(digits.unwrap_or_default()).unwrap_or_default()
     }
 
@@ -62,11 +59,7 @@ impl Timestamp {
             let digit = char::from(*byte).to_digit(10)?;
             secs.checked_mul(10)?.checked_add(u64::from(digit))
         })?;
-        Some(Self {
-            signed,
-            len: value.len().checked_add(1)?,
-            at: UnixTime::from_secs(secs),
-        })
+        Some(Self { signed, len: value.len().checked_add(1)?, at: UnixTime::from_secs(secs) })
     }
 }
 
@@ -80,9 +73,7 @@ impl From<UnixTime> for Timestamp {
 
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Timestamp")
-            .field(&self.at.as_secs())
-            .finish()
+        f.debug_tuple("Timestamp").field(&self.at.as_secs()).finish()
     }
 }
 
@@ -103,10 +94,7 @@ mod tests {
             let timestamp = Timestamp::parse(value.as_bytes()).unwrap();
 
             assert_eq!(timestamp.time().as_secs(), secs, "{value}");
-            assert_eq!(
-                timestamp.signed_prefix(),
-                std::format!("{value}.").as_bytes()
-            );
+            assert_eq!(timestamp.signed_prefix(), std::format!("{value}.").as_bytes());
         }
     }
 

@@ -21,23 +21,42 @@ impl Tolerance {
     /// The widest tolerance on either side: 30 days.
     pub const LIMIT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-    /// Sets how old a delivery may be, and how far ahead of our clock.
+    /// Sets how old a delivery may be.
     ///
-    /// Raise `max_age` if the service retries a delivery under its first signature after a longer
-    /// time: such a delivery is refused as stale for ever otherwise.
+    /// Raise it if the service retries a delivery under its first signature after a longer time:
+    /// such a delivery is refused as stale for ever otherwise. A recorded delivery can be replayed
+    /// for as long.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use agentmail_verify::{Secret, Tolerance, Verifier};
+    ///
+    /// let tolerance = Tolerance::default().with_max_age(Duration::from_secs(60 * 60))?;
+    /// let verifier = Verifier::new(Secret::new("whsec_test_secret")?).with_tolerance(tolerance);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
-    /// Either side exceeds [`Tolerance::LIMIT`].
-    pub const fn new(max_age: Duration, max_ahead: Duration) -> Result<Self, ToleranceError> {
-        if max_age.as_secs() > Self::LIMIT.as_secs() || max_ahead.as_secs() > Self::LIMIT.as_secs()
-        {
-            return Err(ToleranceError { _private: () });
+    /// It exceeds [`Tolerance::LIMIT`].
+    pub const fn with_max_age(self, max_age: Duration) -> Result<Self, ToleranceError> {
+        match whole_seconds(max_age) {
+            Ok(max_age) => Ok(Self { max_age, ..self }),
+            Err(error) => Err(error),
         }
-        Ok(Self {
-            max_age: whole_seconds(max_age),
-            max_ahead: whole_seconds(max_ahead),
-        })
+    }
+
+    /// Sets how far ahead of our clock a delivery may be.
+    ///
+    /// # Errors
+    ///
+    /// It exceeds [`Tolerance::LIMIT`].
+    pub const fn with_max_ahead(self, max_ahead: Duration) -> Result<Self, ToleranceError> {
+        match whole_seconds(max_ahead) {
+            Ok(max_ahead) => Ok(Self { max_ahead, ..self }),
+            Err(error) => Err(error),
+        }
     }
 
     /// Returns how old a delivery may be.
@@ -74,10 +93,7 @@ impl Tolerance {
 
 impl Default for Tolerance {
     fn default() -> Self {
-        Self {
-            max_age: Duration::from_secs(300),
-            max_ahead: Duration::from_secs(300),
-        }
+        Self { max_age: Duration::from_secs(300), max_ahead: Duration::from_secs(300) }
     }
 }
 
@@ -95,8 +111,12 @@ impl fmt::Display for ToleranceError {
 
 impl Error for ToleranceError {}
 
-const fn whole_seconds(duration: Duration) -> Duration {
-    Duration::from_secs(duration.as_secs())
+const fn whole_seconds(duration: Duration) -> Result<Duration, ToleranceError> {
+    let secs = duration.as_secs();
+    if secs > Tolerance::LIMIT.as_secs() {
+        return Err(ToleranceError { _private: () });
+    }
+    Ok(Duration::from_secs(secs))
 }
 
 #[cfg(test)]
@@ -106,6 +126,10 @@ mod tests {
     use super::*;
 
     const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
+
+    fn tolerance(max_age: Duration, max_ahead: Duration) -> Result<Tolerance, ToleranceError> {
+        Tolerance::default().with_max_age(max_age)?.with_max_ahead(max_ahead)
+    }
 
     fn check(signed_at: u64) -> Result<(), VerifyError> {
         Tolerance::default().check(UnixTime::from_secs(signed_at), NOW)
@@ -122,46 +146,32 @@ mod tests {
     fn rejects_a_timestamp_one_second_past_either_end() {
         let past = Duration::from_secs(301);
 
-        assert_eq!(
-            check(1_700_000_000 - 301),
-            Err(VerifyError::Stale { age: past })
-        );
-        assert_eq!(
-            check(1_700_000_000 + 301),
-            Err(VerifyError::TooFarAhead { ahead: past })
-        );
+        assert_eq!(check(1_700_000_000 - 301), Err(VerifyError::Stale { age: past }));
+        assert_eq!(check(1_700_000_000 + 301), Err(VerifyError::TooFarAhead { ahead: past }));
     }
 
     #[test]
     fn zero_allows_no_difference_at_all() {
-        let exact = Tolerance::new(Duration::ZERO, Duration::ZERO).unwrap();
+        let exact = tolerance(Duration::ZERO, Duration::ZERO).unwrap();
 
         assert_eq!(exact.check(NOW, NOW), Ok(()));
-        assert!(
-            exact
-                .check(UnixTime::from_secs(1_700_000_001), NOW)
-                .is_err()
-        );
-        assert!(
-            exact
-                .check(UnixTime::from_secs(1_699_999_999), NOW)
-                .is_err()
-        );
+        assert!(exact.check(UnixTime::from_secs(1_700_000_001), NOW).is_err());
+        assert!(exact.check(UnixTime::from_secs(1_699_999_999), NOW).is_err());
     }
 
     #[test]
     fn no_value_turns_the_check_off() {
         let day = Duration::from_secs(86_400);
 
-        assert!(Tolerance::new(Tolerance::LIMIT, Tolerance::LIMIT).is_ok());
-        assert!(Tolerance::new(Tolerance::LIMIT + Duration::from_secs(1), day).is_err());
-        assert!(Tolerance::new(day, Duration::MAX).is_err());
+        assert!(tolerance(Tolerance::LIMIT, Tolerance::LIMIT).is_ok());
+        assert!(tolerance(Tolerance::LIMIT + Duration::from_secs(1), day).is_err());
+        assert!(tolerance(day, Duration::MAX).is_err());
     }
 
     #[test]
     fn parts_of_a_second_are_dropped() {
         let tolerance =
-            Tolerance::new(Duration::from_millis(1_999), Duration::from_millis(999)).unwrap();
+            tolerance(Duration::from_millis(1_999), Duration::from_millis(999)).unwrap();
 
         assert_eq!(tolerance.max_age(), Duration::from_secs(1));
         assert_eq!(tolerance.max_ahead(), Duration::ZERO);
@@ -176,7 +186,7 @@ mod tests {
             max_ahead in 0_u64..2_592_000,
         ) {
             let tolerance =
-                Tolerance::new(Duration::from_secs(max_age), Duration::from_secs(max_ahead)).unwrap();
+                tolerance(Duration::from_secs(max_age), Duration::from_secs(max_ahead)).unwrap();
             let (at, today) = (i128::from(signed_at), i128::from(now));
             let fresh = today - i128::from(max_age) <= at && at <= today + i128::from(max_ahead);
 

@@ -52,19 +52,13 @@ impl Verification {
     ///
     /// [`VerifyError::Mismatch`].
     pub fn finish(self) -> Result<Receipt, VerifyError> {
-        let Self {
-            candidates,
-            signature,
-            signed_at,
-        } = self;
+        let Self { candidates, signature, signed_at } = self;
         candidates
             .into_iter()
             .flatten()
             .find_map(|Candidate { mac, label }| {
                 let mac = mac.finalize().into_bytes().into();
-                signature
-                    .matches(&mac)
-                    .then(|| Receipt::new(signed_at, label))
+                signature.matches(&mac).then(|| Receipt::new(signed_at, label))
             })
             .ok_or(VerifyError::Mismatch)
     }
@@ -72,8 +66,6 @@ impl Verification {
 
 impl fmt::Debug for Verification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verification")
-            .field("signed_at", &self.signed_at)
-            .finish_non_exhaustive()
+        f.debug_struct("Verification").field("signed_at", &self.signed_at).finish_non_exhaustive()
     }
 }

@@ -20,25 +20,27 @@ impl Verifier {
 
     /// Accepts one secret, with the default [`Tolerance`] of 300 seconds on both sides.
     pub fn new(secret: Secret) -> Self {
-        Self {
-            first: secret,
-            others: [const { None }; _],
-            tolerance: Tolerance::default(),
-        }
+        Self { first: secret, others: [const { None }; _], tolerance: Tolerance::default() }
     }
 
     /// Accepts one more secret, as a rotation needs it. Secrets are tried in the order given: put
     /// the one in use first.
+    ///
+    /// ```
+    /// use agentmail_verify::{Secret, Verifier};
+    ///
+    /// let new = Secret::new("the secret of the rotation")?.with_label("2026-11")?;
+    /// let old = Secret::new("the secret before it")?.with_label("2026-05")?;
+    /// let verifier = Verifier::new(new).accept(old)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
     /// Four secrets are accepted already, or one of them has the same label, so that a log could not
     /// tell the two apart.
     pub fn accept(mut self, secret: Secret) -> Result<Self, VerifierError> {
-        if self
-            .secrets()
-            .any(|accepted| accepted.label() == secret.label())
-        {
+        if self.secrets().any(|accepted| accepted.label() == secret.label()) {
             return Err(VerifierError::DuplicateLabel);
         }
         let free = self.others.iter_mut().find(|slot| slot.is_none());
@@ -118,9 +120,7 @@ impl fmt::Debug for Verifier {
         struct Labels<'a>(&'a Verifier);
         impl fmt::Debug for Labels<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_list()
-                    .entries(self.0.secrets().map(Secret::label))
-                    .finish()
+                f.debug_list().entries(self.0.secrets().map(Secret::label)).finish()
             }
         }
 
@@ -161,19 +161,14 @@ mod tests {
     use super::*;
 
     fn secret(label: &str) -> Secret {
-        Secret::new(format!("secret of {label}"))
-            .unwrap()
-            .with_label(label)
-            .unwrap()
+        Secret::new(format!("secret of {label}")).unwrap().with_label(label).unwrap()
     }
 
     #[test]
     fn accepts_four_secrets_and_refuses_a_fifth() {
         let four = ["b", "c", "d"]
             .into_iter()
-            .try_fold(Verifier::new(secret("a")), |verifier, label| {
-                verifier.accept(secret(label))
-            });
+            .try_fold(Verifier::new(secret("a")), |verifier, label| verifier.accept(secret(label)));
 
         let fifth = four.unwrap().accept(secret("e"));
 
@@ -184,18 +179,13 @@ mod tests {
     fn rejects_two_secrets_of_one_label() {
         let verifier = Verifier::new(secret("a")).accept(secret("b")).unwrap();
 
-        assert_eq!(
-            verifier.accept(secret("b")).unwrap_err(),
-            VerifierError::DuplicateLabel
-        );
+        assert_eq!(verifier.accept(secret("b")).unwrap_err(), VerifierError::DuplicateLabel);
     }
 
     #[test]
     fn debug_shows_labels_and_tolerance() {
-        let shown: String = format!(
-            "{:?}",
-            Verifier::new(secret("new")).accept(secret("old")).unwrap()
-        );
+        let shown: String =
+            format!("{:?}", Verifier::new(secret("new")).accept(secret("old")).unwrap());
 
         assert_eq!(
             shown,

@@ -9,10 +9,7 @@ use allocation_counter::measure;
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 
 fn secret(label: &str) -> Secret {
-    Secret::new(format!("secret of {label}"))
-        .unwrap()
-        .with_label(label)
-        .unwrap()
+    Secret::new(format!("secret of {label}")).unwrap().with_label(label).unwrap()
 }
 
 fn receive(verifier: &Verifier, delivery: &SignedDelivery, body: &[u8]) -> Result<(), VerifyError> {
@@ -27,8 +24,7 @@ fn receive_in_pieces(
 ) -> Result<(), VerifyError> {
     let headers = SignedHeaders::read(|header| delivery.lines(header))?;
     let mut verification = verifier.begin(&headers, NOW)?;
-    body.chunks(1_000)
-        .for_each(|piece| verification.update(piece));
+    body.chunks(1_000).for_each(|piece| verification.update(piece));
     verification.finish().map(drop)
 }
 
@@ -46,10 +42,7 @@ fn assert_no_allocation(
 
 #[test]
 fn the_counter_counts() {
-    assert_eq!(
-        measure(|| drop(std::hint::black_box(vec![0_u8; 10]))).count_total,
-        1
-    );
+    assert_eq!(measure(|| drop(std::hint::black_box(vec![0_u8; 10]))).count_total, 1);
 }
 
 #[test]
@@ -58,11 +51,9 @@ fn verification_allocates_nothing() {
 
     for len in [0, 1, 55, 64, 400, 1_024, 16 * 1_024, 256 * 1_024] {
         let body = vec![b'x'; len];
-        for (label, expected) in [
-            ("new", Ok(())),
-            ("old", Ok(())),
-            ("forger", Err(VerifyError::Mismatch)),
-        ] {
+        for (label, expected) in
+            [("new", Ok(())), ("old", Ok(())), ("forger", Err(VerifyError::Mismatch))]
+        {
             let delivery = Signer::new(secret(label)).sign(NOW, &body);
             let name = format!("{label}, {len} bytes");
 

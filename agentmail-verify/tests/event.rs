@@ -71,10 +71,7 @@ fn ignores_unknown_members_of_any_depth() {
 fn takes_the_type_wherever_it_stands() {
     let json = r#"{"message_id":"m","agent_id":"a","type":"mail.received"}"#;
 
-    assert_eq!(
-        event(json),
-        Ok(Event::MailReceived(MailReceived::new("a", "m")))
-    );
+    assert_eq!(event(json), Ok(Event::MailReceived(MailReceived::new("a", "m"))));
 }
 
 #[test]
@@ -97,16 +94,8 @@ fn refuses_a_mail_without_its_ids() {
         r#"{"type":"mail.received","agent_id":"a","message_id":""}"#,
         r#"{"type":"mail.received","agent_id":null,"message_id":"m"}"#,
     ] {
-        assert_eq!(
-            mail(json).unwrap_err().code(),
-            "unexpected_payload",
-            "{json}"
-        );
-        assert_eq!(
-            event(json).unwrap_err().code(),
-            "unexpected_payload",
-            "{json}"
-        );
+        assert_eq!(mail(json).unwrap_err().code(), "unexpected_payload", "{json}");
+        assert_eq!(event(json).unwrap_err().code(), "unexpected_payload", "{json}");
     }
 }
 
@@ -127,16 +116,8 @@ fn refuses_a_member_of_another_type() {
         let ids = if member.contains("_id") { "" } else { ids };
         let json = format!(r#"{{"type":"mail.received",{ids}{member}}}"#);
 
-        assert_eq!(
-            mail(&json).unwrap_err().code(),
-            "unexpected_payload",
-            "{json}"
-        );
-        assert_eq!(
-            event(&json).unwrap_err().code(),
-            "unexpected_payload",
-            "{json}"
-        );
+        assert_eq!(mail(&json).unwrap_err().code(), "unexpected_payload", "{json}");
+        assert_eq!(event(&json).unwrap_err().code(), "unexpected_payload", "{json}");
     }
 }
 
@@ -168,16 +149,26 @@ fn a_type_is_required() {
         r#"["mail.bounced"]"#,
         "null",
     ] {
-        assert_eq!(
-            event(json).unwrap_err().code(),
-            "unexpected_payload",
-            "{json}"
-        );
-        assert_eq!(
-            mail(json).unwrap_err().code(),
-            "unexpected_payload",
-            "{json}"
-        );
+        assert_eq!(event(json).unwrap_err().code(), "unexpected_payload", "{json}");
+        assert_eq!(mail(json).unwrap_err().code(), "unexpected_payload", "{json}");
+    }
+}
+
+#[test]
+fn a_refused_payload_names_the_flaw_but_shows_no_content() {
+    for (json, flaw) in [
+        (r#"{"agent_id":"a","message_id":"m"}"#, "`type` is missing or empty"),
+        (r#"{"type":"mail.bounced"}"#, "`type` is not `mail.received`"),
+        (r#"{"type":"mail.received","message_id":"m"}"#, "`agent_id` is missing or empty"),
+        (r#"{"type":"mail.received","agent_id":"a"}"#, "`message_id` is missing or empty"),
+        (
+            r#"{"type":"mail.received","agent_id":"a","message_id":"m","sender":7}"#,
+            "a member is of another type than in the guide",
+        ),
+    ] {
+        let message = mail(json).unwrap_err().to_string();
+
+        assert_eq!(message, format!("the body is not of the expected shape: {flaw}"));
     }
 }
 
@@ -188,12 +179,7 @@ fn debug_shows_ids_and_flags_but_no_content() {
     for content in ["user@example.com", "Quarterly", "inbound/", "my-bucket"] {
         assert!(!shown.contains(content), "{shown}");
     }
-    for id_or_flag in [
-        "my-agent",
-        "msg-abc123",
-        "sender_verified: true",
-        "Verified",
-    ] {
+    for id_or_flag in ["my-agent", "msg-abc123", "sender_verified: true", "Verified"] {
         assert!(shown.contains(id_or_flag), "{shown}");
     }
 }

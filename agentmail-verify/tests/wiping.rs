@@ -10,18 +10,13 @@ fn memory(place: &MaybeUninit<Secret>) -> Vec<u8> {
     let start = place.as_ptr().cast::<u8>();
     // SAFETY: every offset lies inside `place`. Volatile, so that the compiler cannot reason about
     // what a dropped value or its padding holds.
-    (0..size_of::<Secret>())
-        .map(|at| unsafe { start.add(at).read_volatile() })
-        .collect()
+    (0..size_of::<Secret>()).map(|at| unsafe { start.add(at).read_volatile() }).collect()
 }
 
 #[test]
 fn a_dropped_secret_leaves_nothing_but_its_label() {
     let label = "2026-11";
-    let secret = Secret::new("whsec_test_secret")
-        .unwrap()
-        .with_label(label)
-        .unwrap();
+    let secret = Secret::new("whsec_test_secret").unwrap().with_label(label).unwrap();
     let mut place = Box::new(MaybeUninit::new(secret));
     let alive = memory(&place);
 
@@ -29,9 +24,6 @@ fn a_dropped_secret_leaves_nothing_but_its_label() {
     unsafe { place.assume_init_drop() };
 
     let left = memory(&place).iter().filter(|byte| **byte != 0).count();
-    assert!(
-        alive.iter().filter(|byte| **byte != 0).count() > 60,
-        "two states of 32 bytes"
-    );
+    assert!(alive.iter().filter(|byte| **byte != 0).count() > 60, "two states of 32 bytes");
     assert_eq!(left, label.len() + 1, "the label and its length");
 }

@@ -1,4 +1,4 @@
-use agentmail_receive::{Refusal, Rejection};
+use agentmail_receive::Refusal;
 use axum_core::extract::FromRequestParts;
 use http::request::Parts;
 
@@ -11,11 +11,7 @@ where
     type Rejection = WebhookRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let missing = || Rejection::new(Refusal::MissingLayer, false);
-        Ok(parts
-            .extensions
-            .get::<Self>()
-            .cloned()
-            .ok_or_else(missing)?)
+        let delivery = parts.extensions.get::<Self>().cloned();
+        delivery.ok_or_else(|| Refusal::MissingLayer.into())
     }
 }

@@ -8,14 +8,14 @@ use crate::{Delivery, WebhookRejection};
 ///
 /// It reads the bytes that were signed, never the request's present body, which an inner layer may
 /// have changed. `T` is [`MailReceived`](crate::MailReceived), [`Event`](crate::Event) or a type of
-/// yours.
+/// yours, which is given events of every `type` that fits it.
 ///
 /// ```
 /// use agentmail_axum::{Event, Verified};
 ///
 /// async fn on_mail(Verified(event): Verified<Event>) {
 ///     if let Event::MailReceived(mail) = event {
-///         println!("{} has mail: {}", mail.agent_id, mail.message_id);
+///         println!("{:?} has mail: {:?}", mail.agent_id, mail.message_id);
 ///     }
 /// }
 /// ```

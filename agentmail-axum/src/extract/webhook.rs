@@ -12,7 +12,8 @@ use crate::{
 ///
 /// For one or two handlers; [`VerifyLayer`](crate::VerifyLayer) verifies for many routes. A state
 /// without a configuration does not compile. `T` is [`MailReceived`](crate::MailReceived),
-/// [`Event`](crate::Event) or a type of yours.
+/// [`Event`](crate::Event) or a type of yours,
+/// which is given events of every `type` that fits it.
 ///
 /// ```
 /// use agentmail_axum::{Event, Secret, Verifier, Webhook, WebhookConfig};
@@ -31,7 +32,7 @@ use crate::{
 ///
 /// async fn on_mail(Webhook(event): Webhook<Event>) {
 ///     if let Event::MailReceived(mail) = event {
-///         println!("{} has mail: {}", mail.agent_id, mail.message_id);
+///         println!("{:?} has mail: {:?}", mail.agent_id, mail.message_id);
 ///     }
 /// }
 ///
@@ -54,6 +55,12 @@ use crate::{
 ///
 /// `Result<Webhook<T>, WebhookRejection>` hands the refusal to the handler. There is no
 /// `Option<Webhook<T>>`: it would run the handler on a request that nobody signed.
+///
+/// # If it does not compile
+///
+/// `#[axum::debug_handler]` on the handler names the reason: mostly a state without
+/// `FromRef` for [`WebhookConfig`] (the state may simply *be* a configuration), a `Webhook` that is
+/// not the last argument, or a `T` that borrows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Webhook<T>(pub T);
 
@@ -71,9 +78,7 @@ where
         let declared_length = declared_length(&parts.headers, &body);
         let lines = |header| lines(&parts.headers, header);
 
-        let delivery = config
-            .receive(lines, declared_length, BodyDataStream::new(body))
-            .await?;
+        let delivery = config.receive(lines, declared_length, BodyDataStream::new(body)).await?;
         Ok(Self(delivery.json()?))
     }
 }

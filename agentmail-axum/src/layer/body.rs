@@ -18,9 +18,7 @@ pub struct RequestBody {
 
 impl RequestBody {
     pub(super) fn new(body: Bytes) -> Self {
-        Self {
-            full: Full::new(body),
-        }
+        Self { full: Full::new(body) }
     }
 }
 
@@ -75,17 +73,14 @@ pin_project! {
 
 impl<B> ResponseBody<B> {
     pub(super) fn inner(body: B) -> Self {
-        Self {
-            kind: Kind::Inner { body },
-        }
+        Self { kind: Kind::Inner { body } }
     }
+}
 
-    pub(super) fn refusal(body: Option<Bytes>) -> Self {
-        Self {
-            kind: Kind::Refusal {
-                body: Full::new(body.unwrap_or_default()),
-            },
-        }
+/// The body of a refusal.
+impl<B> From<Bytes> for ResponseBody<B> {
+    fn from(body: Bytes) -> Self {
+        Self { kind: Kind::Refusal { body: Full::new(body) } }
     }
 }
 
@@ -102,9 +97,9 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().kind.project() {
             KindProjection::Inner { body } => body.poll_frame(cx),
-            KindProjection::Refusal { body } => Pin::new(body)
-                .poll_frame(cx)
-                .map_err(|never| match never {}),
+            KindProjection::Refusal { body } => {
+                Pin::new(body).poll_frame(cx).map_err(|never| match never {})
+            }
         }
     }
 

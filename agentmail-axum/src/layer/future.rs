@@ -13,9 +13,8 @@ use tower_service::Service;
 
 use super::{RequestBody, ResponseBody};
 use crate::{
-    Delivery,
+    Delivery, WebhookRejection,
     headers::{declared_length, lines},
-    rejection::into_response,
 };
 
 pin_project! {
@@ -61,12 +60,7 @@ where
         let declared_length = declared_length(&parts.headers, &body);
         let lines = |header| lines(&parts.headers, header);
         let receive = config.receive(lines, declared_length, BodyDataStream::new(body));
-        Self {
-            state: State::Receiving {
-                receive,
-                next: Some((inner, parts)),
-            },
-        }
+        Self { state: State::Receiving { receive, next: Some((inner, parts)) } }
     }
 }
 
@@ -90,15 +84,15 @@ where
                         State::Waiting { inner, request }
                     }
                     Err(rejection) => {
-                        return Poll::Ready(Ok(into_response(rejection, ResponseBody::refusal)));
+                        return Poll::Ready(Ok(
+                            WebhookRejection::from(rejection).into_http_response()
+                        ));
                     }
                 },
                 StateProjection::Waiting { inner, request } => {
                     ready!(inner.poll_ready(cx))?;
                     let request = request.take().expect(POLLED_AGAIN);
-                    State::Answering {
-                        answer: inner.call(request),
-                    }
+                    State::Answering { answer: inner.call(request) }
                 }
                 StateProjection::Answering { answer } => {
                     let response = ready!(answer.poll(cx))?;

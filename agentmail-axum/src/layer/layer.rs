@@ -24,9 +24,7 @@ pub struct VerifyLayer {
 impl VerifyLayer {
     /// Takes a configuration, or just a [`Verifier`](crate::Verifier).
     pub fn new(config: impl Into<WebhookConfig>) -> Self {
-        Self {
-            config: config.into(),
-        }
+        Self { config: config.into() }
     }
 }
 

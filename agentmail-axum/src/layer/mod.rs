@@ -8,7 +8,7 @@
 //!
 //! async fn on_mail(Verified(event): Verified<Event>) {
 //!     if let Event::MailReceived(mail) = event {
-//!         println!("{} has mail: {}", mail.agent_id, mail.message_id);
+//!         println!("{:?} has mail: {:?}", mail.agent_id, mail.message_id);
 //!     }
 //! }
 //!
@@ -16,6 +16,31 @@
 //! let app: Router = Router::new()
 //!     .route("/agentmail/webhook", post(on_mail))
 //!     .route_layer(VerifyLayer::new(verifier));
+//! # Ok::<(), agentmail_axum::SecretError>(())
+//! ```
+//!
+//! A service without axum reads the delivery from the extensions:
+//!
+//! ```
+//! use std::convert::Infallible;
+//!
+//! use agentmail_axum::{Delivery, Event, Secret, Verifier, VerifyLayer, layer::RequestBody};
+//! use bytes::Bytes;
+//! use http::{Request, Response};
+//! use http_body_util::Full;
+//! use tower::ServiceBuilder;
+//!
+//! async fn on_event(request: Request<RequestBody>) -> Result<Response<Full<Bytes>>, Infallible> {
+//!     let delivery = request.extensions().get::<Delivery>().map(Delivery::json::<Event>);
+//!     Ok(match delivery {
+//!         Some(Ok(event)) => Response::new(Full::from(format!("{event:?}"))),
+//!         Some(Err(rejection)) => rejection.into_http_response(),
+//!         None => unreachable!("the layer is outside of this service"),
+//!     })
+//! }
+//!
+//! let verifier = Verifier::new(Secret::new("whsec_test_secret")?);
+//! let service = ServiceBuilder::new().layer(VerifyLayer::new(verifier)).service_fn(on_event);
 //! # Ok::<(), agentmail_axum::SecretError>(())
 //! ```
 //!
@@ -35,7 +60,7 @@
 //! What changes the body (decompression, say) belongs inside this layer: outside, it would break
 //! the signature. An inner layer that is tied to one type of body, such as
 //! [`axum::middleware::from_fn`](https://docs.rs/axum/0.8/axum/middleware/fn.from_fn.html) within
-//! the same `ServiceBuilder`, needs the body converted:
+//! the same `ServiceBuilder`, needs the body converted (separate calls of `layer` do not):
 //!
 //! ```
 //! use agentmail_axum::{Secret, Verifier, VerifyLayer};

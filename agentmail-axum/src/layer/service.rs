@@ -18,10 +18,7 @@ pub struct Verify<S> {
 impl<S> Verify<S> {
     /// Verifies deliveries before `inner` is called.
     pub fn new(inner: S, config: impl Into<WebhookConfig>) -> Self {
-        Self {
-            inner,
-            config: config.into(),
-        }
+        Self { inner, config: config.into() }
     }
 }
 

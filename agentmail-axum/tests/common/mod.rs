@@ -32,9 +32,7 @@ pub(crate) fn signer() -> Signer {
 pub(crate) fn signed(body: impl Into<Bytes>) -> Request<Body> {
     let body = body.into();
     let delivery = signer().sign(NOW, &body);
-    let mut request = Request::post("/agentmail/webhook")
-        .body(Body::from(body.clone()))
-        .unwrap();
+    let mut request = Request::post("/agentmail/webhook").body(Body::from(body.clone())).unwrap();
     for (name, value) in delivery.headers() {
         request.headers_mut().insert(name, value.parse().unwrap());
     }
@@ -68,8 +66,6 @@ where
 {
     let status = response.status();
     let code = response.extensions().get::<Refusal>().map(Refusal::code);
-    let body = to_bytes(Body::new(response.into_body()), usize::MAX)
-        .await
-        .unwrap();
+    let body = to_bytes(Body::new(response.into_body()), usize::MAX).await.unwrap();
     (status, code, String::from_utf8(body.to_vec()).unwrap())
 }

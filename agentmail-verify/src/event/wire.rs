@@ -7,6 +7,7 @@ use serde::{
 };
 
 use super::{MailReceived, TrustTier};
+use crate::payload::Flaw;
 
 /// The flat object of the guide, read in one pass before its `type` is known.
 ///
@@ -65,8 +66,8 @@ impl Wire {
 
     pub(super) fn into_mail<E: de::Error>(self) -> Result<MailReceived, E> {
         Ok(MailReceived {
-            agent_id: self.agent_id.id("agent_id")?,
-            message_id: self.message_id.id("message_id")?,
+            agent_id: self.agent_id.id(Flaw::MissingAgentId)?,
+            message_id: self.message_id.id(Flaw::MissingMessageId)?,
             sender: self.sender.optional()?,
             subject: self.subject.optional()?,
             timestamp: self.timestamp.optional()?,
@@ -99,7 +100,7 @@ impl<'de> Deserialize<'de> for Kind {
             fn visit_str<E: de::Error>(self, kind: &str) -> Result<Kind, E> {
                 match kind {
                     "mail.received" => Ok(Kind::MailReceived),
-                    "" => Err(E::custom("`type` is empty")),
+                    "" => Err(Flaw::MissingType.error()),
                     other => Ok(Kind::Other(other.to_owned())),
                 }
             }
@@ -126,17 +127,16 @@ impl<T> Member<T> {
         match self {
             Self::Absent => Ok(None),
             Self::Given(value) => Ok(Some(value)),
-            Self::OfAnotherType => Err(E::custom("a member is of another type than in the guide")),
+            Self::OfAnotherType => Err(Flaw::MistypedMember.error()),
         }
     }
 }
 
 impl Text {
     /// An empty id counts as absent.
-    fn id<E: de::Error>(self, name: &'static str) -> Result<String, E> {
-        self.optional()?
-            .filter(|id| !id.is_empty())
-            .ok_or_else(|| E::missing_field(name))
+    fn id<E: de::Error>(self, missing: Flaw) -> Result<String, E> {
+        let id = self.optional()?.filter(|id| !id.is_empty());
+        id.ok_or_else(|| missing.error())
     }
 }
 
