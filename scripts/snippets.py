@@ -22,7 +22,7 @@ expected = [
     ("scripts/test", None),
     ("--bin axum_layer", None),
     ("openssl dgst", ["HTTP/1.1 200 OK"]),
-    ("--bin send", ["200 \n403 \n"]),
+    ("--bin send", ["200 \n"]),
 ]
 assert len(snippets) == len(expected), f"{len(snippets)} snippets instead of {len(expected)}"
 

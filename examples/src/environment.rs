@@ -2,14 +2,12 @@ use std::{
     env,
     error::Error,
     io::{self, IsTerminal},
+    net::TcpListener,
     process::ExitCode,
 };
 
 use agentmail_axum::{Secret, Verifier, WebhookConfig};
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -31,11 +29,12 @@ pub fn webhook_config() -> Result<WebhookConfig, Box<dyn Error>> {
 /// # Errors
 ///
 /// The address is malformed or taken.
-pub async fn listener() -> Result<TcpListener, Box<dyn Error>> {
+pub fn listener() -> Result<TcpListener, Box<dyn Error>> {
     let address = env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:8080".into());
     let listener = TcpListener::bind(&address)
-        .await
         .map_err(|error| format!("cannot listen at {address}: {error}"))?;
+    // As tokio and actix-web want it.
+    listener.set_nonblocking(true)?;
     tracing::info!("listening at http://{}", listener.local_addr()?);
     Ok(listener)
 }
@@ -43,13 +42,9 @@ pub async fn listener() -> Result<TcpListener, Box<dyn Error>> {
 /// Logs to standard output: what the library refuses and why, and what the example itself says.
 /// `RUST_LOG` overrides it, as in `RUST_LOG=agentmail=warn`.
 pub fn start_logging() {
-    let targets = env::var("RUST_LOG")
-        .ok()
-        .and_then(|targets| targets.parse().ok());
+    let targets = env::var("RUST_LOG").ok().and_then(|targets| targets.parse().ok());
     let default = || {
-        Targets::new()
-            .with_default(LevelFilter::INFO)
-            .with_target("agentmail", LevelFilter::DEBUG)
+        Targets::new().with_default(LevelFilter::INFO).with_target("agentmail", LevelFilter::DEBUG)
     };
     tracing_subscriber::registry()
         .with(tracing_subscriber::fmt::layer().with_ansi(io::stdout().is_terminal()))
@@ -76,10 +71,7 @@ pub fn shutdown_requested() -> io::Result<impl Future<Output = ()>> {
 
 /// Turns the outcome of an example into its exit status, with one sentence on standard error.
 #[must_use]
-#[expect(
-    clippy::print_stderr,
-    reason = "the sentence is for whoever ran the example"
-)]
+#[expect(clippy::print_stderr, reason = "the sentence is for whoever ran the example")]
 pub fn exit_code(outcome: Result<(), Box<dyn Error>>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,9 +2,11 @@
 #![forbid(unsafe_code)]
 
 mod environment;
+mod event;
 mod sender;
 
 pub use environment::{exit_code, listener, shutdown_requested, start_logging, webhook_config};
+pub use event::note;
 pub use sender::{Answer, Flaw, SAMPLE, Sender};
 
 /// The snippets of the README and of the guide, as tests.

@@ -70,10 +70,7 @@ impl Sender {
             Some(Flaw::Tampered) | None => Some(self.signer.sign(now, body)),
         };
 
-        let mut request = self
-            .agent
-            .post(url)
-            .header("content-type", "application/json");
+        let mut request = self.agent.post(url).header("content-type", "application/json");
         match &signed {
             Some(signed) => {
                 for (name, value) in signed.headers() {
@@ -91,9 +88,6 @@ impl Sender {
             _ => request.send(body)?,
         };
         let body = response.body_mut().read_to_string()?;
-        Ok(Answer {
-            status: response.status().as_u16(),
-            body,
-        })
+        Ok(Answer { status: response.status().as_u16(), body })
     }
 }

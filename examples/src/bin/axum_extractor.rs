@@ -14,12 +14,15 @@ use std::{
 };
 
 use agentmail_axum::{Event, Webhook, WebhookConfig};
-use agentmail_examples::{exit_code, listener, shutdown_requested, start_logging, webhook_config};
+use agentmail_examples::{
+    exit_code, listener, note, shutdown_requested, start_logging, webhook_config,
+};
 use axum::{
     Router,
     extract::{FromRef, State},
     routing::{get, post},
 };
+use tokio::net::TcpListener;
 
 #[derive(Clone)]
 struct AppState {
@@ -37,23 +40,11 @@ fn app(webhooks: WebhookConfig) -> Router {
     Router::new()
         .route("/agentmail/webhook", post(on_event))
         .route("/handled", get(handled))
-        .with_state(AppState {
-            webhooks,
-            handled: Arc::default(),
-        })
+        .with_state(AppState { webhooks, handled: Arc::default() })
 }
 
 async fn on_event(State(state): State<AppState>, Webhook(event): Webhook<Event>) {
-    match event {
-        // The ids are text of the mail's author: `?` escapes them.
-        Event::MailReceived(mail) if mail.sender_verified => {
-            tracing::info!(?mail.agent_id, ?mail.message_id, "mail received");
-        }
-        Event::MailReceived(mail) => {
-            tracing::warn!(?mail.agent_id, ?mail.message_id, "unverified sender");
-        }
-        other => tracing::info!(event = ?other, "not a mail"),
-    }
+    note(&event);
     state.handled.fetch_add(1, Ordering::Relaxed);
 }
 
@@ -70,8 +61,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
     let app = app(webhook_config()?);
     start_logging();
     let shutdown = shutdown_requested()?;
-    axum::serve(listener().await?, app)
-        .with_graceful_shutdown(shutdown)
-        .await?;
+    let listener = TcpListener::from_std(listener()?)?;
+    axum::serve(listener, app).with_graceful_shutdown(shutdown).await?;
     Ok(())
 }

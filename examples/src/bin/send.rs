@@ -1,4 +1,4 @@
-//! Sends one signed delivery, or a flawed one, and prints the answer.
+//! Sends one signed delivery, or a flawed one, and prints the answer's status and body.
 //!
 //! ```sh
 //! cargo run -p agentmail-examples --bin send -- --secret whsec_test_secret
@@ -20,7 +20,9 @@ Usage: send [--url URL] [--secret SECRET] [--body FILE] [--forged | --stale | --
   --body FILE      the JSON to send (default: the example of the vendor's guide)
   --forged         sign with another secret
   --stale          sign as an hour ago
-  --unsigned       send without a signature";
+  --unsigned       send without a signature
+
+Exit status: 0 for an answer of 2xx, otherwise 1.";
 
 struct Arguments {
     url: String,
@@ -38,15 +40,14 @@ fn run() -> Result<(), Box<dyn Error>> {
         println!("{USAGE}");
         return Ok(());
     };
-    let secret = arguments
-        .secret
-        .or_else(|| env::var("WEBHOOK_SIGNING_SECRET").ok());
+    let secret = arguments.secret.or_else(|| env::var("WEBHOOK_SIGNING_SECRET").ok());
     let sender = Sender::new(&secret.ok_or("--secret or WEBHOOK_SIGNING_SECRET is needed")?)?;
 
     let answer = sender.send(&arguments.url, &arguments.body, arguments.flaw)?;
 
     println!("{} {}", answer.status, answer.body);
-    Ok(())
+    let taken = (200..300).contains(&answer.status);
+    taken.then_some(()).ok_or_else(|| "refused: the receiver's log tells why".into())
 }
 
 /// Returns `None` when help is asked for.

@@ -18,9 +18,7 @@ const SECRET: &str = "whsec_of_the_tour";
 fn app() -> Result<Router, Box<dyn Error>> {
     // Outside a tour, a refusal says nothing about its reason: that stands in the log.
     let config = WebhookConfig::new(Verifier::new(Secret::new(SECRET)?)).explain_refusals(true);
-    Ok(Router::new()
-        .route("/agentmail/webhook", post(on_event))
-        .layer(VerifyLayer::new(config)))
+    Ok(Router::new().route("/agentmail/webhook", post(on_event)).layer(VerifyLayer::new(config)))
 }
 
 async fn on_event(Verified(event): Verified<Event>) -> String {
@@ -62,17 +60,11 @@ fn tour(url: &str) -> Result<(), Box<dyn Error>> {
         let answer = sender.send(url, body.as_bytes(), flaw)?;
         let (code, why) = explanation(&answer);
         let as_expected = answer.status == status && code == reason;
-        let mark = if as_expected {
-            ""
-        } else {
-            "  <- not as expected"
-        };
+        let mark = if as_expected { "" } else { "  <- not as expected" };
         println!("{name:<10} {status:<9} {:<7} {why}{mark}", answer.status);
         all_as_expected &= as_expected;
     }
-    all_as_expected
-        .then_some(())
-        .ok_or("not every delivery got what it must")?;
+    all_as_expected.then_some(()).ok_or("not every delivery got what it must")?;
     Ok(())
 }
 
@@ -80,16 +72,8 @@ fn tour(url: &str) -> Result<(), Box<dyn Error>> {
 fn explanation(answer: &Answer) -> (String, String) {
     match serde_json::from_str::<serde_json::Value>(&answer.body) {
         Ok(problem) => {
-            let field = |name| {
-                problem
-                    .get(name)
-                    .and_then(|text| text.as_str())
-                    .unwrap_or_default()
-            };
-            (
-                field("code").into(),
-                format!("{}: {}", field("code"), field("detail")),
-            )
+            let field = |name| problem.get(name).and_then(|text| text.as_str()).unwrap_or_default();
+            (field("code").into(), format!("{}: {}", field("code"), field("detail")))
         }
         Err(_) => (answer.body.clone(), answer.body.clone()),
     }

@@ -1,0 +1,20 @@
+use std::future::{Ready, ready};
+
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
+use agentmail_receive::Refusal;
+
+use crate::{Delivery, WebhookRejection};
+
+impl FromRequest for Delivery {
+    type Error = WebhookRejection;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(verified(request))
+    }
+}
+
+pub(super) fn verified(request: &HttpRequest) -> Result<Delivery, WebhookRejection> {
+    let delivery = request.extensions().get::<Delivery>().cloned();
+    delivery.ok_or_else(|| Refusal::MissingLayer.into())
+}

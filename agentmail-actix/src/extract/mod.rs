@@ -1,0 +1,8 @@
+//! The extractors.
+
+mod delivery;
+mod verified;
+mod webhook;
+
+pub use verified::Verified;
+pub use webhook::Webhook;

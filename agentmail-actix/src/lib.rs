@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod delivery;
+mod extract;
+mod headers;
+pub mod middleware;
+mod rejection;
+
+pub use agentmail_receive::{Receive, Refusal, Source, WebhookConfig};
+pub use agentmail_verify::{
+    Clock, Event, Header, Label, LabelError, MailReceived, PayloadError, Receipt, Secret,
+    SecretError, Signature, SignedDelivery, SignedHeaders, Signer, SystemClock, Timestamp,
+    Tolerance, ToleranceError, TrustTier, UnixTime, Verification, Verifier, VerifierError,
+    VerifyError,
+};
+
+pub use delivery::Delivery;
+pub use extract::{Verified, Webhook};
+pub use middleware::VerifyWebhook;
+pub use rejection::WebhookRejection;

@@ -1,0 +1,108 @@
+use std::{
+    fmt,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+
+use actix_web::{
+    Error, HttpMessage,
+    body::{EitherBody, MessageBody},
+    dev::{Payload, Service, ServiceRequest, ServiceResponse},
+};
+use agentmail_receive::{Receive, WebhookConfig};
+use pin_project_lite::pin_project;
+
+use crate::{
+    Delivery, WebhookRejection,
+    headers::{declared_length, lines},
+};
+
+pin_project! {
+    /// The future of [`Verify`](super::Verify).
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ResponseFuture<S>
+    where
+        S: Service<ServiceRequest>,
+    {
+        #[pin]
+        state: State<S, S::Future>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<S, F> {
+        Receiving {
+            #[pin]
+            receive: Receive<Payload>,
+            // Taken when the delivery is verified or refused.
+            next: Option<(Rc<S>, ServiceRequest)>,
+        },
+        Answering {
+            #[pin]
+            answer: F,
+        },
+    }
+}
+
+impl<S> ResponseFuture<S>
+where
+    S: Service<ServiceRequest>,
+{
+    pub(super) fn new(config: &WebhookConfig, mut request: ServiceRequest, inner: Rc<S>) -> Self {
+        let payload = request.take_payload();
+        let declared_length = declared_length(request.headers());
+        let lines = |header| lines(request.headers(), header);
+        let receive = config.receive(lines, declared_length, payload);
+        Self { state: State::Receiving { receive, next: Some((inner, request)) } }
+    }
+}
+
+impl<S, B> Future for ResponseFuture<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    type Output = Result<ServiceResponse<EitherBody<B>>, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let answer = match state.as_mut().project() {
+                StateProjection::Receiving { receive, next } => {
+                    let received = ready!(receive.poll(cx));
+                    let (inner, mut request) = next.take().expect(POLLED_AGAIN);
+                    match received {
+                        Ok(delivery) => {
+                            request.set_payload(Payload::from(delivery.body().clone()));
+                            request.extensions_mut().insert(Delivery(delivery));
+                            inner.call(request)
+                        }
+                        Err(rejection) => {
+                            let response =
+                                request.error_response(WebhookRejection::from(rejection));
+                            return Poll::Ready(Ok(response.map_into_right_body()));
+                        }
+                    }
+                }
+                StateProjection::Answering { answer } => {
+                    let response = ready!(answer.poll(cx))?;
+                    return Poll::Ready(Ok(response.map_into_left_body()));
+                }
+            };
+            state.set(State::Answering { answer });
+        }
+    }
+}
+
+const POLLED_AGAIN: &str = "a future is not polled again once it is ready";
+
+impl<S> fmt::Debug for ResponseFuture<S>
+where
+    S: Service<ServiceRequest>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,38 @@
+//! A middleware that lets nothing but genuine deliveries through.
+//!
+//! ```
+//! use actix_web::{App, web};
+//! use agentmail_actix::{Event, Secret, Verified, Verifier, VerifyWebhook};
+//!
+//! async fn on_mail(Verified(event): Verified<Event>) -> &'static str {
+//!     if let Event::MailReceived(mail) = event {
+//!         println!("{:?} has mail: {:?}", mail.agent_id, mail.message_id);
+//!     }
+//!     "noted"
+//! }
+//!
+//! let verify = VerifyWebhook::new(Verifier::new(Secret::new("whsec_test_secret")?));
+//! let app = App::new().service(
+//!     web::resource("/agentmail/webhook").wrap(verify.clone()).route(web::post().to(on_mail)),
+//! );
+//! # Ok::<(), agentmail_actix::SecretError>(())
+//! ```
+//!
+//! # What the inner service sees
+//!
+//! The request as it came, its payload restored with the bytes that were signed, so that later
+//! extractors (`Bytes`, `Json`) work, and a [`Delivery`](crate::Delivery) in the extensions.
+//!
+//! # Order of middleware
+//!
+//! What changes the payload belongs inside this middleware: outside, it would break the signature.
+//! actix-web runs the `wrap` that was added last first. A limit of actix-web's own, such as
+//! `PayloadConfig`, does not bind this middleware; it binds the extractors behind it.
+
+mod future;
+mod service;
+mod transform;
+
+pub use future::ResponseFuture;
+pub use service::Verify;
+pub use transform::VerifyWebhook;

@@ -1,0 +1,52 @@
+use std::future::{Ready, ready};
+
+use actix_web::{
+    Error,
+    body::{EitherBody, MessageBody},
+    dev::{Service, ServiceRequest, ServiceResponse, Transform},
+};
+use agentmail_receive::WebhookConfig;
+
+use super::Verify;
+
+/// Verifies deliveries before anything inside it runs; see the [module](crate::middleware).
+///
+/// # Refuses
+///
+/// | what happened | status |
+/// | --- | --- |
+/// | a header is missing, repeated or malformed; unsigned; too old; too far ahead; no match | 403 |
+/// | the body is longer than [`body_limit`](WebhookConfig::body_limit) | 413 |
+/// | the body is not complete within [`body_timeout`](WebhookConfig::body_timeout) | 408 |
+/// | the body breaks off | 400 |
+///
+/// The answer has no body, and a [`Refusal`](crate::Refusal) in its extensions. It is an answer, not
+/// an error: outer middleware sees it as it sees any other.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct VerifyWebhook {
+    config: WebhookConfig,
+}
+
+impl VerifyWebhook {
+    /// Takes a configuration, or just a [`Verifier`](crate::Verifier).
+    pub fn new(config: impl Into<WebhookConfig>) -> Self {
+        Self { config: config.into() }
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for VerifyWebhook
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Transform = Verify<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, Self::InitError>>;
+
+    fn new_transform(&self, inner: S) -> Self::Future {
+        ready(Ok(Verify::new(inner, self.config.clone())))
+    }
+}

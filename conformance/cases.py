@@ -1,0 +1,319 @@
+#!/usr/bin/env python3
+"""Writes cases.json: what a receiver must answer to each delivery, whichever way it comes in.
+
+Signatures are made with Python's hmac. Text stands for bytes: each character, U+0000 to U+00FF, is one byte.
+
+Usage: conformance/cases.py > conformance/cases.json
+"""
+
+import hashlib
+import hmac
+import json
+import re
+
+NOW = 1_700_000_000
+SECRET = "whsec_test_secret"
+TIMESTAMP, SIGNATURE, UNSIGNED = "X-AgentMail-Timestamp", "X-AgentMail-Signature", "X-AgentMail-Unsigned"
+MAIL = '{"type":"mail.received","agent_id":"my-agent","message_id":"msg-1","subject":"hello"}'
+LIMIT = 4096
+
+cases = []
+
+
+def mac(timestamp, body, secret=SECRET):
+    text = str(timestamp).encode("latin-1") + b"." + body.encode("latin-1")
+    return hmac.new(secret.encode("latin-1"), text, hashlib.sha256).hexdigest()
+
+
+def sign(timestamp, body, secret=SECRET):
+    return "v1=" + mac(timestamp, body, secret)
+
+
+def both(timestamp, body, secret=SECRET):
+    return [[TIMESTAMP, str(timestamp)], [SIGNATURE, sign(timestamp, body, secret)]]
+
+
+def shorten(frames):
+    """Writes one long run of a character in a frame as {"text", "times"}, so that the file can be read."""
+    shortened = []
+    for frame in frames:
+        pieces = [{"text": match[1], "times": len(match[0])} if match[1] else match[0]
+                  for match in re.finditer(r"(.)\1{999,}|(?:(?!(.)\2{999}).)+", frame, re.DOTALL)]
+        shortened.append(pieces if len(pieces) > 1 or frame and isinstance(pieces[0], dict) else frame)
+    return shortened
+
+
+def case(family, name, status, code=None, *, headers=None, body=MAIL, frames=None, end="complete", now=NOW,
+         answer=None, takes="event", threats=(), **config):
+    cases.append({
+        "family": family, "name": name, "threats": list(threats), "takes": takes,
+        "headers": both(NOW, body) if headers is None else headers,
+        "frames": shorten([body] if frames is None else frames), "end": end,
+        "now": now, "config": config,
+        "expected": {"status": status, "code": code, "answer": answer if status != 200 or answer else "msg-1"},
+    })
+
+
+def accepted(family, name, **more):
+    case(family, name, 200, **more)
+
+
+def refused(family, name, code, **more):
+    case(family, name, 403, code, **more)
+
+
+# -- Signatures ------------------------------------------------------------------------------------
+good = both(NOW, MAIL)
+stamp, signature = good
+hexed = signature[1][3:]
+
+
+def with_signature(value):
+    return [stamp, [SIGNATURE, value]]
+
+
+accepted("signature", "genuine")
+accepted("signature", "upper-case hex", headers=with_signature("v1=" + hexed.upper()), threats=[18])
+accepted("signature", "mixed-case hex", headers=with_signature("v1=" + hexed[:32].upper() + hexed[32:]))
+accepted("signature", "header names in lower case", headers=[[name.lower(), value] for name, value in good])
+accepted("signature", "header names in upper case", headers=[[name.upper(), value] for name, value in good])
+accepted("signature", "a list, the good one first", headers=with_signature(f"v1={hexed},v1={'0' * 64}"))
+accepted("signature", "a list, the good one last", headers=with_signature(f"v1={'0' * 64},v1={hexed}"))
+accepted("signature", "spaces round the items", headers=with_signature(f"v2=x ,  v1={hexed}  , v3=y"))
+accepted("signature", "another scheme before", headers=with_signature(f"v0=zz,v1={hexed}"))
+accepted("signature", "another scheme with odd text", headers=with_signature(f"v1={hexed},sha-3=a=b;\xff"))
+accepted("signature", "eight items", headers=with_signature("v2=x," * 7 + f"v1={hexed}"))
+for name, value, code in [
+    ("empty header", "", "malformed_signature"),
+    ("no digits", "v1=", "malformed_signature"),
+    ("63 digits", f"v1={hexed[:63]}", "malformed_signature"),
+    ("65 digits", f"v1={hexed}0", "malformed_signature"),
+    ("128 digits", f"v1={hexed}{hexed}", "malformed_signature"),
+    ("one byte less", f"v1={hexed[:62]}", "malformed_signature"),
+    ("half of it", f"v1={hexed[:32]}", "malformed_signature"),
+    ("not hex", f"v1={hexed[:63]}g", "malformed_signature"),
+    ("0x and 62 digits", f"v1=0x{hexed[2:]}", "malformed_signature"),
+    ("a sign among the digits", f"v1=+{hexed[1:]}", "malformed_signature"),
+    ("quoted", f'v1="{hexed}"', "malformed_signature"),
+    ("a space after the equals sign", f"v1= {hexed}", "malformed_signature"),
+    ("a space before the equals sign", f"v1 ={hexed}", "malformed_signature"),
+    ("no scheme", hexed, "malformed_signature"),
+    ("an empty scheme", f"={hexed}", "malformed_signature"),
+    ("an empty item", f"v1={hexed},", "malformed_signature"),
+    ("semicolons", f"v1={hexed};v1={hexed}", "malformed_signature"),
+    ("nine items", "v2=x," * 8 + f"v1={hexed}", "malformed_signature"),
+    ("a malformed v1 before a good one", f"v1=00,v1={hexed}", "malformed_signature"),
+    ("a malformed v1 after a good one", f"v1={hexed},v1=00", "malformed_signature"),
+    ("only another scheme", f"v2={hexed}", "unsupported_scheme"),
+    ("the scheme of another service", f"sha256={hexed}", "unsupported_scheme"),
+    ("an upper-case scheme", f"V1={hexed}", "unsupported_scheme"),
+    ("a scheme that begins alike", f"v10={hexed}", "unsupported_scheme"),
+    ("zeros", "v1=" + "0" * 64, "mismatch"),
+    ("the first digit flipped", "v1=" + ("1" if hexed[0] == "0" else "0") + hexed[1:], "mismatch"),
+    ("the last digit flipped", f"v1={hexed[:63]}" + ("1" if hexed[63] == "0" else "0"), "mismatch"),
+    ("eight wrong ones", ",".join(["v1=" + "0" * 64] * 8), "mismatch"),
+]:
+    refused("signature", name, code, headers=with_signature(value), threats=[3] if "less" in name or "half" in name or "no digits" in name else [])
+for name, body, key in [
+    ("of the body alone", None, SECRET), ("with another secret", MAIL, "another secret"),
+    ("with the secret decoded from hex", MAIL, "\xde\xad"), ("with a line end after the secret", MAIL, SECRET + "\n"),
+]:
+    text = hmac.new(key.encode("latin-1"), MAIL.encode() if body is None else f"{NOW}.{MAIL}".encode(), hashlib.sha256)
+    refused("signature", name, "mismatch", headers=with_signature("v1=" + text.hexdigest()), threats=[5] if body is None else [16])
+refused("signature", "plain SHA-256, without a key", "mismatch",
+        headers=with_signature("v1=" + hashlib.sha256(f"{NOW}.{MAIL}".encode()).hexdigest()), threats=[1])
+refused("signature", "with an empty key", "mismatch", headers=both(NOW, MAIL, ""), threats=[1])
+
+# -- Presence ---------------------------------------------------------------------------------------
+refused("presence", "no header", "missing_signature", headers=[], threats=[2])
+refused("presence", "no signature", "missing_signature", headers=[stamp], threats=[2])
+refused("presence", "no timestamp", "missing_timestamp", headers=[signature], threats=[2, 5])
+refused("presence", "headers of another service", "missing_signature",
+        headers=[["Svix-Id", "msg"], ["Svix-Timestamp", str(NOW)], ["Svix-Signature", "v1,AAAA"]])
+for name, header, bad in [("signature", signature, "v1=" + "0" * 64), ("signature", signature, "v1=00"),
+                          ("timestamp", stamp, str(NOW - 1)), ("timestamp", stamp, "x")]:
+    code = f"duplicate_{name}"
+    twin = [header[0].lower(), bad]
+    refused("presence", f"{name}: good, then {bad[:6]}", code, headers=good + [twin], threats=[14])
+    refused("presence", f"{name}: {bad[:6]}, then good", code, headers=[twin] + good, threats=[14])
+refused("presence", "signature: the same twice", "duplicate_signature", headers=good + [signature], threats=[14])
+refused("presence", "timestamp: the same twice", "duplicate_timestamp", headers=good + [stamp], threats=[14])
+refused("presence", "unsigned, nothing beside", "unsigned", headers=[[UNSIGNED, "1"]], threats=[2])
+refused("presence", "unsigned, a timestamp beside", "unsigned", headers=[stamp, [UNSIGNED, "1"]])
+refused("presence", "unsigned twice", "unsigned", headers=[[UNSIGNED, "1"], [UNSIGNED, "1"]])
+refused("presence", "unsigned: 0", "missing_signature", headers=[stamp, [UNSIGNED, "0"]])
+refused("presence", "unsigned, a forged signature beside", "mismatch",
+        headers=both(NOW, MAIL, "another secret") + [[UNSIGNED, "1"]])
+refused("presence", "unsigned, an empty signature beside", "malformed_signature",
+        headers=[stamp, [SIGNATURE, ""], [UNSIGNED, "1"]])
+accepted("presence", "unsigned, a good signature beside", headers=good + [[UNSIGNED, "1"]])
+
+# -- Timestamps: each is correctly signed over its own bytes --------------------------------------------
+for text in ["", f"+{NOW}", f"-{NOW}", f"0{NOW}", f"{NOW}.", f"{NOW}.0", f".{NOW}", f"{NOW}abc", f"{NOW},{NOW}", "1.7e9", "17e8", "NaN",
+             "Infinity", "0x6553f100", "1_700_000_000", "1,700,000,000", f"{NOW} {NOW}", "now", "00",
+             "-9223372036854775808", str(2**64), str(2**64 + NOW), "1" * 400, "2023-11-14T22:13:20Z",
+             "".join(chr(ord(digit) + 0xFEE0) for digit in str(NOW)).encode().decode("latin-1"),
+             "\u00b9700000000", "17000\xff0000"]:
+    refused("timestamp", f"{text[:24]!a}, {len(text)} bytes", "malformed_timestamp", headers=both(text, MAIL), threats=[6, 7, 11])
+for text in [str(NOW * 1000), str(2**63), str(2**63 - 1), str(2**64 - 1), "9" * 19]:
+    refused("timestamp", text, "too_far_ahead", headers=both(text, MAIL), threats=[7, 8])
+for text in ["0", "1", "9"]:
+    refused("timestamp", text, "stale", headers=both(text, MAIL))
+refused("timestamp", "another time than was signed", "mismatch", headers=[[TIMESTAMP, str(NOW - 1)], signature], threats=[5])
+refused("timestamp", "a dot moved from the body", "malformed_timestamp", body="{}",
+        headers=[[TIMESTAMP, f"{NOW}.1"], [SIGNATURE, sign(NOW, "1.{}")]], threats=[9])
+case("timestamp", "the body that the dot was moved from", 422, "malformed_json", body="1.{}", threats=[9])
+
+# -- Freshness ----------------------------------------------------------------------------------------
+for name, now, tolerance in [
+    ("300 s old", NOW + 300, {}), ("300 s ahead", NOW - 300, {}), ("exactly now", NOW, {}),
+    ("exactly max_age", NOW + 60, {"max_age": 60, "max_ahead": 5}), ("exactly max_ahead", NOW - 5, {"max_age": 60, "max_ahead": 5}),
+    ("no difference allowed, none there", NOW, {"max_age": 0, "max_ahead": 0}),
+    ("a month allowed", NOW + 2_592_000, {"max_age": 2_592_000, "max_ahead": 0}),
+]:
+    accepted("freshness", name, now=now, **tolerance)
+for name, now, code, tolerance in [
+    ("301 s old", NOW + 301, "stale", {}), ("301 s ahead", NOW - 301, "too_far_ahead", {}),
+    ("one past max_age", NOW + 61, "stale", {"max_age": 60, "max_ahead": 5}),
+    ("one past max_ahead", NOW - 6, "too_far_ahead", {"max_age": 60, "max_ahead": 5}),
+    ("no difference allowed, one second old", NOW + 1, "stale", {"max_age": 0, "max_ahead": 0}),
+    ("no difference allowed, one second ahead", NOW - 1, "too_far_ahead", {"max_age": 0, "max_ahead": 0}),
+    ("our clock at 1970", 0, "too_far_ahead", {}), ("our clock at its end", 2**64 - 1, "stale", {}),
+]:
+    refused("freshness", name, code, now=now, threats=[8], **tolerance)
+refused("freshness", "the end of time at the end of time, forged", "mismatch",
+        headers=both(2**64 - 1, MAIL, "another secret"), now=2**64 - 1, threats=[7])
+accepted("freshness", "the end of time at the end of time", headers=both(2**64 - 1, MAIL), now=2**64 - 1)
+accepted("freshness", "1970 in 1970", headers=both(0, MAIL), now=0)
+refused("freshness", "stale and forged", "stale", headers=both(NOW, MAIL, "another secret"), now=NOW + 301)
+
+# -- Secrets ------------------------------------------------------------------------------------------
+OLD_AND_NEW = {"secrets": [["new", "the new secret"], ["old", "the old secret"]]}
+for label in ("new", "old"):
+    accepted("secrets", f"the {label} one of two", headers=both(NOW, MAIL, f"the {label} secret"), label=label, **OLD_AND_NEW)
+refused("secrets", "neither of two", "mismatch", **OLD_AND_NEW)
+accepted("secrets", "signed with both", label="new",
+         headers=[stamp, [SIGNATURE, sign(NOW, MAIL, "the old secret") + "," + sign(NOW, MAIL, "the new secret")]], **OLD_AND_NEW)
+FOUR = {"secrets": [[name, f"secret {name}"] for name in "abcd"]}
+accepted("secrets", "the last of four", headers=both(NOW, MAIL, "secret d"), label="d", **FOUR)
+refused("secrets", "a fifth beside four", "mismatch", headers=both(NOW, MAIL, "secret e"), **FOUR)
+for name, secret in [("looks like base64", "whsec_c2VjcmV0"), ("looks like hex", "deadbeef"), ("two words", "two words"),
+                     ("longer than a block", "k" * 200), ("exactly a block", "k" * 64), ("one byte", "k"), ("not UTF-8", "k\xff\xfe")]:
+    accepted("secrets", f"a secret that {name}", headers=both(NOW, MAIL, secret), secrets=[["default", secret]], threats=[16])
+
+# -- Bodies: the MAC covers bytes ----------------------------------------------------------------------
+variants = {
+    "compact": MAIL,
+    "pretty": '{\n  "type": "mail.received",\n  "agent_id": "my-agent",\n  "message_id": "msg-1",\n  "subject": "hello"\n}',
+    "CRLF": '{\r\n"type":"mail.received","agent_id":"my-agent","message_id":"msg-1","subject":"hello"}\r\n',
+    "a line end behind": MAIL + "\n",
+    "a space before": " " + MAIL,
+    "reordered": '{"subject":"hello","message_id":"msg-1","agent_id":"my-agent","type":"mail.received"}',
+    "escaped": MAIL.replace("hello", "\\u0068ello"),
+}
+for name, body in variants.items():
+    accepted("body", name, body=body)
+    for other, otherwise in variants.items():
+        if name != other:
+            refused("body", f"signature of {name}, {other} sent", "mismatch", headers=both(NOW, body), body=otherwise, threats=[10])
+accepted("body", "UTF-8", body=MAIL.replace("hello", "S\u00e9ance \u2709".encode().decode("latin-1")))
+accepted("body", "in frames of one byte", frames=list(MAIL))
+accepted("body", "in two frames", frames=[MAIL[:10], MAIL[10:]])
+accepted("body", "with empty frames", frames=["", MAIL[:10], "", MAIL[10:], ""])
+refused("body", "cut", "mismatch", frames=[MAIL[:-1]], threats=[10])
+refused("body", "emptied", "mismatch", frames=[], threats=[10])
+refused("body", "one byte more", "mismatch", frames=[MAIL, "\x00"], threats=[10])
+refused("body", "one bit flipped", "mismatch", frames=[MAIL.replace("hello", "hellp")])
+GZIP = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xab\x56\x2a\xa9\x2c\x48\x55\xb2\x52\xca\x2f\xc9\x48\x2d\x52\xaa\x05\x00\x31\xee\x4e\x5f\x10\x00\x00\x00"
+case("body", "compressed: verified as sent, never decompressed", 422, "malformed_json", body=GZIP,
+     headers=both(NOW, GZIP) + [["Content-Encoding", "gzip"]], threats=[10])
+accepted("body", "any content type", headers=good + [["Content-Type", "text/plain; charset=utf-16"]])
+
+# -- Limits ---------------------------------------------------------------------------------------------
+at_limit = MAIL[:-1] + ',"x":"' + "x" * (LIMIT - len(MAIL) - 7) + '"}'
+assert len(at_limit) == LIMIT
+over = at_limit[:-2] + 'x"}'
+length = lambda value: [["Content-Length", str(value)]]
+accepted("limits", "exactly the limit", body=at_limit, body_limit=LIMIT)
+accepted("limits", "exactly the limit, declared", body=at_limit, headers=both(NOW, at_limit) + length(LIMIT), body_limit=LIMIT)
+accepted("limits", "exactly the limit, in frames", body=at_limit, frames=[at_limit[i:i + 100] for i in range(0, LIMIT, 100)], body_limit=LIMIT)
+for name, more in [("one over", {}), ("one over, declared", {"headers": both(NOW, over) + length(LIMIT + 1)}),
+                   ("one over, declared as less", {"headers": both(NOW, over) + length(3)}),
+                   ("one over, in frames", {"frames": [over[i:i + 100] for i in range(0, LIMIT + 1, 100)]}),
+                   ("one over, declared in odd text", {"headers": both(NOW, over) + length("many")}),
+                   ("declared only", {"headers": good + length(LIMIT + 1), "body": MAIL}),
+                   ("declared as 10 GiB", {"headers": good + length(10 << 30), "body": MAIL}),
+                   ("declared as 2^64 - 1", {"headers": good + length(2**64 - 1), "body": MAIL})]:
+    more.setdefault("body", over)
+    case("limits", name, 413, "body_too_large", body_limit=LIMIT, threats=[12], **more)
+case("limits", "over the limit, and forged", 413, "body_too_large", headers=both(NOW, over, "another secret"), body=over, body_limit=LIMIT)
+refused("limits", "over the limit, and stale", "stale", body=over, now=NOW + 301, body_limit=LIMIT)
+refused("limits", "over the limit, and unsigned", "missing_signature", headers=length(10 << 30), body=over, body_limit=LIMIT)
+case("limits", "the default limit, one over", 413, "body_too_large", headers=good + length(262_145), threats=[12])
+MIB = "x" * (1 << 20)
+case("limits", "1 MiB within a limit of 1 MiB", 422, "malformed_json", body=MIB, body_limit=1 << 20, threats=[27])
+refused("limits", "1 MiB, the last byte changed", "mismatch", body=MIB[:-1] + "y", headers=both(NOW, MIB), body_limit=1 << 20, threats=[27])
+case("limits", "no byte allowed, none sent", 422, "malformed_json", body="", body_limit=0)
+case("limits", "no byte allowed, one sent", 413, "body_too_large", body="x", body_limit=0)
+case("limits", "stalled at once", 408, "body_timeout", frames=[], end="stalled", threats=[13])
+case("limits", "stalled half-way", 408, "body_timeout", frames=[MAIL[:20]], end="stalled", threats=[13])
+case("limits", "stalled after the last byte", 408, "body_timeout", frames=[MAIL], end="stalled", threats=[13])
+case("limits", "broken at once", 400, "unreadable_body", frames=[], end="broken")
+case("limits", "broken half-way", 400, "unreadable_body", frames=[MAIL[:20]], end="broken")
+case("limits", "broken after the last byte", 400, "unreadable_body", frames=[MAIL], end="broken")
+refused("limits", "stale, and its body would stall", "stale", frames=[], end="stalled", now=NOW + 301)
+
+# -- Payloads ---------------------------------------------------------------------------------------------
+IDS = '"agent_id":"my-agent","message_id":"msg-1"'
+TYPE = '"type":"mail.received"'
+
+
+def taken(name, body, answer="msg-1", takes="event", **more):
+    accepted("payload", name, body=body, answer=answer, takes=takes, **more)
+
+
+def unfit(name, body, code="unexpected_payload", takes="event", threats=(25,)):
+    case("payload", name, 422, code, body=body, takes=takes, threats=threats)
+
+
+taken("the least", f"{{{TYPE},{IDS}}}", threats=[24])
+taken("the least, as a mail", f"{{{TYPE},{IDS}}}", takes="mail", threats=[24])
+NULLS = ",".join(f'"{name}":null' for name in ["sender", "subject", "timestamp", "sender_verified", "peer_trust_tier",
+                                                  "rate_limited", "is_duplicate", "s3_bucket", "s3_key"])
+taken("nulls", f"{{{TYPE},{IDS},{NULLS}}}", threats=[24])
+taken("an unknown member", f'{{{TYPE},{IDS},"new":{{"deep":[1,2,{{}}]}}}}', threats=[24])
+taken("an unknown member, 100,000 deep", f'{{{TYPE},{IDS},"new":{"[" * 100_000}{"]" * 100_000}}}', threats=[24])
+taken("an unknown trust tier", f'{{{TYPE},{IDS},"peer_trust_tier":"partner"}}', takes="mail", threats=[24])
+taken("a time with a fraction", f'{{{TYPE},{IDS},"timestamp":"2026-04-16T12:00:00.123456+02:00"}}', threats=[24])
+taken("an unknown type", '{"type":"mail.bounced","agent_id":{"new":"shape"}}', answer="mail.bounced", threats=[24])
+taken("the type last", f"{{{IDS},{TYPE}}}")
+unfit("an unknown type, as a mail", f'{{"type":"mail.bounced",{IDS}}}', takes="mail")
+for takes in ("event", "mail"):
+    unfit(f"empty, as {takes}", "", "malformed_json", takes)
+    unfit(f"not JSON, as {takes}", "hello", "malformed_json", takes)
+    unfit(f"cut, as {takes}", MAIL[:-1], "malformed_json", takes)
+    unfit(f"two objects, as {takes}", MAIL + MAIL, "malformed_json", takes)
+    unfit(f"a byte order mark, as {takes}", "\xef\xbb\xbf" + MAIL, "malformed_json", takes)
+    unfit(f"UTF-16, as {takes}", MAIL.encode("utf-16-le").decode("latin-1"), "malformed_json", takes)
+    unfit(f"not UTF-8 in a text, as {takes}", MAIL.replace("hello", "\xff"), "malformed_json", takes)
+    unfit(f"a lone surrogate, as {takes}", MAIL.replace("hello", "\\ud800"), "malformed_json", takes)
+    unfit(f"an array, as {takes}", '["mail.received","my-agent","msg-1"]', takes=takes)
+    unfit(f"null, as {takes}", "null", takes=takes)
+    unfit(f"a number, as {takes}", "1e400", "malformed_json", takes)
+    unfit(f"an empty object, as {takes}", "{}", takes=takes)
+    unfit(f"no type, as {takes}", f"{{{IDS}}}", takes=takes)
+    unfit(f"a type of null, as {takes}", f'{{"type":null,{IDS}}}', takes=takes)
+    unfit(f"no agent, as {takes}", f'{{{TYPE},"message_id":"m"}}', takes=takes)
+    unfit(f"no message, as {takes}", f'{{{TYPE},"agent_id":"a"}}', takes=takes)
+    unfit(f"an empty agent, as {takes}", f'{{{TYPE},"agent_id":"","message_id":"m"}}', takes=takes)
+    unfit(f"an empty message, as {takes}", f'{{{TYPE},"agent_id":"a","message_id":""}}', takes=takes)
+    unfit(f"an id of another type, as {takes}", f'{{{TYPE},"agent_id":1,"message_id":"m"}}', takes=takes)
+    unfit(f"a flag of another type, as {takes}", f'{{{TYPE},{IDS},"sender_verified":"true"}}', takes=takes)
+    unfit(f"a member twice, as {takes}", f'{{{TYPE},{IDS},"message_id":"msg-2"}}', takes=takes)
+    unfit(f"the type twice, as {takes}", f'{{{TYPE},{IDS},"type":"mail.bounced"}}', takes=takes)
+
+names = [(case["family"], case["name"]) for case in cases]
+assert len(names) == len(set(names)), [name for name in names if names.count(name) > 1]
+print('{"origin": "conformance/cases.py: Python\'s hmac", "cases": [')
+print(",\n".join(json.dumps(case) for case in cases))
+print("]}")

@@ -1,0 +1,55 @@
+//! The axum layer and extractor.
+
+use agentmail_axum::{
+    Delivery, Event, MailReceived, Refusal, Verified, VerifyLayer, Webhook, WebhookConfig,
+};
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderName, HeaderValue, Request},
+    routing::{MethodRouter, post},
+};
+use tower::ServiceExt;
+
+use super::case::{Answer, Case, Takes, told};
+
+pub(crate) async fn layer(case: &Case) -> Answer {
+    let label = case.label().to_owned();
+    let check = move |delivery: &Delivery| assert_eq!(delivery.receipt().label().as_str(), label);
+    let route: MethodRouter = match case.takes {
+        Takes::Event => post(async move |delivery: Delivery, Verified(event): Verified<Event>| {
+            check(&delivery);
+            told(&event)
+        }),
+        Takes::Mail => {
+            post(async move |delivery: Delivery, Verified(mail): Verified<MailReceived>| {
+                check(&delivery);
+                mail.message_id
+            })
+        }
+    };
+    send(case, Router::new().route("/", route).layer(VerifyLayer::new(case.config()))).await
+}
+
+pub(crate) async fn extractor(case: &Case) -> Answer {
+    let route: MethodRouter<WebhookConfig> = match case.takes {
+        Takes::Event => post(async |Webhook(event): Webhook<Event>| told(&event)),
+        Takes::Mail => post(async |Webhook(mail): Webhook<MailReceived>| mail.message_id),
+    };
+    send(case, Router::new().route("/", route).with_state(case.config())).await
+}
+
+async fn send(case: &Case, router: Router) -> Answer {
+    let mut request = Request::post("/").body(Body::from_stream(case.body())).unwrap();
+    for (name, value) in case.headers() {
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        request.headers_mut().append(name, HeaderValue::from_bytes(&value).unwrap());
+    }
+
+    let response = router.oneshot(request).await.unwrap();
+
+    let status = response.status().as_u16();
+    let code = response.extensions().get::<Refusal>().map(|refusal| refusal.code().to_owned());
+    let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    Answer { status, code, body: String::from_utf8(body.to_vec()).unwrap() }
+}
