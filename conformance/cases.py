@@ -82,6 +82,8 @@ accepted("signature", "a list, the good one last", headers=with_signature(f"v1={
 accepted("signature", "spaces round the items", headers=with_signature(f"v2=x ,  v1={hexed}  , v3=y"))
 accepted("signature", "another scheme before", headers=with_signature(f"v0=zz,v1={hexed}"))
 accepted("signature", "another scheme with odd text", headers=with_signature(f"v1={hexed},sha-3=a=b;\xff"))
+accepted("signature", "other schemes of letters, digits, dots, dashes and underscores",
+         headers=with_signature(f"Ed25519-sha_2.x=1,v1={hexed}"))
 accepted("signature", "eight items", headers=with_signature("v2=x," * 7 + f"v1={hexed}"))
 for name, value, code in [
     ("empty header", "", "malformed_signature"),
@@ -93,6 +95,7 @@ for name, value, code in [
     ("half of it", f"v1={hexed[:32]}", "malformed_signature"),
     ("not hex", f"v1={hexed[:63]}g", "malformed_signature"),
     ("0x and 62 digits", f"v1=0x{hexed[2:]}", "malformed_signature"),
+    ("0x and 64 digits", f"v1=0x{hexed}", "malformed_signature"),
     ("a sign among the digits", f"v1=+{hexed[1:]}", "malformed_signature"),
     ("quoted", f'v1="{hexed}"', "malformed_signature"),
     ("a space after the equals sign", f"v1= {hexed}", "malformed_signature"),
@@ -148,6 +151,9 @@ refused("presence", "unsigned, an empty signature beside", "malformed_signature"
         headers=[stamp, [SIGNATURE, ""], [UNSIGNED, "1"]])
 accepted("presence", "unsigned, a good signature beside", headers=good + [[UNSIGNED, "1"]])
 
+refused("presence", "both malformed", "malformed_timestamp", headers=[[TIMESTAMP, "x"], [SIGNATURE, "y"]])
+refused("presence", "a signature of another scheme, no timestamp", "missing_timestamp", headers=[[SIGNATURE, "v2=x"]])
+
 # -- Timestamps: each is correctly signed over its own bytes --------------------------------------------
 for text in ["", f"+{NOW}", f"-{NOW}", f"0{NOW}", f"{NOW}.", f"{NOW}.0", f".{NOW}", f"{NOW}abc", f"{NOW},{NOW}", "1.7e9", "17e8", "NaN",
              "Infinity", "0x6553f100", "1_700_000_000", "1,700,000,000", f"{NOW} {NOW}", "now", "00",
@@ -155,7 +161,7 @@ for text in ["", f"+{NOW}", f"-{NOW}", f"0{NOW}", f"{NOW}.", f"{NOW}.0", f".{NOW
              "".join(chr(ord(digit) + 0xFEE0) for digit in str(NOW)).encode().decode("latin-1"),
              "\u00b9700000000", "17000\xff0000"]:
     refused("timestamp", f"{text[:24]!a}, {len(text)} bytes", "malformed_timestamp", headers=both(text, MAIL), threats=[6, 7, 11])
-for text in [str(NOW * 1000), str(2**63), str(2**63 - 1), str(2**64 - 1), "9" * 19]:
+for text in [str(NOW * 1000), str(10**12), str(2**63), str(2**63 - 1), str(2**64 - 1), "9" * 19]:
     refused("timestamp", text, "too_far_ahead", headers=both(text, MAIL), threats=[7, 8])
 for text in ["0", "1", "9"]:
     refused("timestamp", text, "stale", headers=both(text, MAIL))
@@ -249,6 +255,8 @@ for name, more in [("one over", {}), ("one over, declared", {"headers": both(NOW
 case("limits", "over the limit, and forged", 413, "body_too_large", headers=both(NOW, over, "another secret"), body=over, body_limit=LIMIT)
 refused("limits", "over the limit, and stale", "stale", body=over, now=NOW + 301, body_limit=LIMIT)
 refused("limits", "over the limit, and unsigned", "missing_signature", headers=length(10 << 30), body=over, body_limit=LIMIT)
+DEFAULT = MAIL[:-1] + ',"x":"' + "x" * (262_144 - len(MAIL) - 7) + '"}'
+accepted("limits", "the default limit exactly", body=DEFAULT)
 case("limits", "the default limit, one over", 413, "body_too_large", headers=good + length(262_145), threats=[12])
 MIB = "x" * (1 << 20)
 case("limits", "1 MiB within a limit of 1 MiB", 422, "malformed_json", body=MIB, body_limit=1 << 20, threats=[27])
@@ -284,6 +292,7 @@ taken("nulls", f"{{{TYPE},{IDS},{NULLS}}}", threats=[24])
 taken("an unknown member", f'{{{TYPE},{IDS},"new":{{"deep":[1,2,{{}}]}}}}', threats=[24])
 taken("an unknown member, 100,000 deep", f'{{{TYPE},{IDS},"new":{"[" * 100_000}{"]" * 100_000}}}', threats=[24])
 taken("an unknown trust tier", f'{{{TYPE},{IDS},"peer_trust_tier":"partner"}}', takes="mail", threats=[24])
+taken("a trust tier in other letters", f'{{{TYPE},{IDS},"peer_trust_tier":"VERIFIED"}}', takes="mail")
 taken("a time with a fraction", f'{{{TYPE},{IDS},"timestamp":"2026-04-16T12:00:00.123456+02:00"}}', threats=[24])
 taken("an unknown type", '{"type":"mail.bounced","agent_id":{"new":"shape"}}', answer="mail.bounced", threats=[24])
 taken("the type last", f"{{{IDS},{TYPE}}}")
@@ -296,6 +305,7 @@ for takes in ("event", "mail"):
     unfit(f"a byte order mark, as {takes}", "\xef\xbb\xbf" + MAIL, "malformed_json", takes)
     unfit(f"UTF-16, as {takes}", MAIL.encode("utf-16-le").decode("latin-1"), "malformed_json", takes)
     unfit(f"not UTF-8 in a text, as {takes}", MAIL.replace("hello", "\xff"), "malformed_json", takes)
+    unfit(f"not UTF-8 in an unknown member, as {takes}", f'{{{TYPE},{IDS},"x":"\xff"}}', "malformed_json", takes)
     unfit(f"a lone surrogate, as {takes}", MAIL.replace("hello", "\\ud800"), "malformed_json", takes)
     unfit(f"an array, as {takes}", '["mail.received","my-agent","msg-1"]', takes=takes)
     unfit(f"null, as {takes}", "null", takes=takes)

@@ -3,19 +3,25 @@
 
 mod common;
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use agentmail_axum::{
     Delivery, MailReceived, UnixTime, VerifyLayer, Webhook, WebhookConfig, WebhookRejection,
 };
 use axum::{
     Router,
-    body::{Body, Bytes},
+    body::{Body, Bytes, HttpBody},
     extract::FromRef,
     http::{HeaderValue, Request, StatusCode},
     routing::post,
 };
 use futures_util::{StreamExt, stream};
+use http_body::{Frame, SizeHint};
 use tower::ServiceExt;
 
 use common::{BODY, config, on_event, on_mail, read, signed, with_body};
@@ -52,7 +58,9 @@ async fn refuses(
     expected: (StatusCode, &str),
 ) {
     for (way, router) in [("layer", layer(config.clone())), ("extractor", extractor(config))] {
-        let (status, code, body) = read(router.oneshot(request()).await.unwrap()).await;
+        let response = router.oneshot(request()).await.unwrap();
+        assert!(!response.headers().contains_key("content-type"), "{name}, {way}");
+        let (status, code, body) = read(response).await;
 
         assert_eq!((status, code), (expected.0, Some(expected.1)), "{name}, {way}");
         assert_eq!(body, "", "{name}, {way}");
@@ -146,8 +154,34 @@ async fn a_declared_length_over_the_limit_is_413_before_the_body_is_read() {
         request
     };
 
+    /// A body that knows its length, and must not be read.
+    struct Untouchable(u64);
+    impl HttpBody for Untouchable {
+        type Data = Bytes;
+        type Error = io::Error;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+            panic!("the body was read")
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            SizeHint::with_exact(self.0)
+        }
+    }
+    let sized = |bytes| move || with_body(Body::new(Untouchable(bytes)));
+    let belittled = || {
+        let mut request = sized(10 << 30)();
+        request.headers_mut().insert("content-length", HeaderValue::from_static("3"));
+        request
+    };
+
     let expected = (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large");
-    refuses("10 GiB", config(), untouchable, expected).await;
+    refuses("10 GiB, by its header", config(), untouchable, expected).await;
+    refuses("10 GiB, by its body", config(), sized(10 << 30), expected).await;
+    refuses("10 GiB, by its body alone", config(), belittled, expected).await;
 }
 
 #[tokio::test]
@@ -262,6 +296,7 @@ async fn explains_a_refusal_only_on_request() {
             let (_, _, body) = read(response).await;
             let problem: serde_json::Value = serde_json::from_str(&body).unwrap();
             assert_eq!(problem["code"], expected);
+            assert_ne!(problem["hint"], "");
         }
     }
 }

@@ -70,16 +70,21 @@ fn lines_of(log: &str, level: &str) -> usize {
 
 #[tokio::test]
 async fn each_refusal_is_logged_once_at_its_level_with_its_code() {
-    let later = UnixTime::from_secs(1_700_000_301);
-    let late = Router::new()
-        .route("/agentmail/webhook", post(on_mail))
-        .layer(VerifyLayer::new(config().clock(later)));
+    let at = |secs| {
+        let config = config().clock(UnixTime::from_secs(secs));
+        Router::new().route("/agentmail/webhook", post(on_mail)).layer(VerifyLayer::new(config))
+    };
+    let (late, early) = (at(1_700_000_301), at(1_699_999_699));
+    let declared_unsigned = Request::post("/agentmail/webhook").header("x-agentmail-unsigned", "1");
+    let declared_unsigned = declared_unsigned.body(Body::from(BODY)).unwrap();
     let open = Router::new().route("/agentmail/webhook", post(on_mail));
     let unsigned = Request::post("/agentmail/webhook").body(Body::from(BODY)).unwrap();
 
     for (router, request, level, code) in [
         (router(), unsigned, "DEBUG", "missing_signature"),
         (late, signed(BODY), "WARN", "stale"),
+        (early, signed(BODY), "WARN", "too_far_ahead"),
+        (router(), declared_unsigned, "WARN", "unsigned"),
         (router(), with_body("forged"), "WARN", "mismatch"),
         (router(), signed("{}"), "WARN", "unexpected_payload"),
         (open, signed(BODY), "ERROR", "missing_layer"),
@@ -91,6 +96,18 @@ async fn each_refusal_is_logged_once_at_its_level_with_its_code() {
         assert_eq!(refusals.len(), 1, "{code}: {log}");
         assert_eq!(lines_of(refusals[0], level), 1, "{code}: {log}");
     }
+}
+
+#[tokio::test]
+async fn a_refusal_that_a_handler_takes_in_hand_is_not_logged_as_answered() {
+    async fn on_mail(webhook: Result<Webhook<MailReceived>, WebhookRejection>) -> String {
+        webhook.err().map(|rejection| rejection.to_string()).unwrap_or_default()
+    }
+    let router = Router::new().route("/agentmail/webhook", post(on_mail)).with_state(config());
+
+    let log = log_of(router, with_body("forged")).await;
+
+    assert!(!log.contains("code="), "{log}");
 }
 
 #[tokio::test]

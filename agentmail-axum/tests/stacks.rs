@@ -107,7 +107,11 @@ async fn a_stack_of_common_layers_round_it() {
         .map_request(|request: axum::http::Request<_>| request.map(Body::new))
         .layer(from_fn(pass));
 
+    // Each of these answers by itself, with a response body of the layer's type.
+    let directly = ServiceBuilder::new().layer(timeout()).layer(VerifyLayer::new(config()));
+
     guards("outside", routes().layer(outside)).await;
+    guards("a timeout directly outside", routes().layer(directly)).await;
     guards("inside", routes().layer(inside)).await;
 }
 
@@ -196,6 +200,26 @@ async fn a_service_that_insists_on_being_ready_is_asked_first() {
     for _ in 0..2 {
         let response = service.clone().oneshot(signed(BODY)).await.unwrap();
         assert_eq!(read(response).await.2, "handled");
+    }
+}
+
+#[tokio::test]
+async fn a_busy_inner_service_is_waited_for() {
+    async fn answer(
+        _: axum::http::Request<RequestBody>,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        tokio::task::yield_now().await;
+        Ok(Response::new(Full::from("handled")))
+    }
+    let service = ServiceBuilder::new()
+        .layer(VerifyLayer::new(config()))
+        .concurrency_limit(1)
+        .service_fn(answer);
+
+    let answers = (0..8).map(|_| service.clone().oneshot(signed(BODY)));
+
+    for answer in futures_util::future::join_all(answers).await {
+        assert_eq!(read(answer.unwrap()).await.2, "handled");
     }
 }
 

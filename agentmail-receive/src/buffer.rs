@@ -76,6 +76,18 @@ mod tests {
     }
 
     #[test]
+    fn grows_with_what_has_arrived() {
+        let mut buffer = Buffer::new(1 << 30);
+
+        for piece in [&[b'x'; 100][..], &[b'x'; 100]] {
+            buffer.push(piece).unwrap();
+        }
+
+        let Pieces::Joined(joined) = &buffer.pieces else { panic!("two pieces are joined") };
+        assert!(joined.capacity() < 1_000, "{} bytes", joined.capacity());
+    }
+
+    #[test]
     fn takes_exactly_the_limit_and_not_a_byte_more() {
         for (limit, pieces, fits) in [
             (4, ["abcd", ""], true),

@@ -117,6 +117,8 @@ where
     Ok(Head { headers, now })
 }
 
+const PIECES_PER_POLL: usize = 128;
+
 /// Collects the body, under the limit and the timeout.
 fn poll_body<B, D, E>(
     config: &WebhookConfig,
@@ -129,12 +131,18 @@ where
     B: Stream<Item = Result<D, E>>,
     D: Buf,
 {
-    while let Poll::Ready(piece) = body.as_mut().poll_next(cx) {
-        match piece {
-            Some(Ok(piece)) => buffer.push(piece)?,
-            Some(Err(_)) => return Poll::Ready(Err(Refusal::UnreadableBody)),
-            None => return Poll::Ready(Ok(())),
+    // A body that is always ready gives way to the deadline, and to other tasks, now and then.
+    let mut pieces = 0..PIECES_PER_POLL;
+    while pieces.next().is_some() {
+        match body.as_mut().poll_next(cx) {
+            Poll::Ready(Some(Ok(piece))) => buffer.push(piece)?,
+            Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Refusal::UnreadableBody)),
+            Poll::Ready(None) => return Poll::Ready(Ok(())),
+            Poll::Pending => break,
         }
+    }
+    if pieces.is_empty() {
+        cx.waker().wake_by_ref();
     }
 
     let timeout = config.timeout();

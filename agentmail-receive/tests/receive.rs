@@ -171,6 +171,18 @@ async fn a_trickling_body_times_out_in_total() {
 }
 
 #[tokio::test]
+async fn endless_empty_pieces_time_out_and_let_others_run() {
+    let body = stream::repeat_with(|| Ok::<_, Infallible>(Bytes::new()));
+    let others = tokio::spawn(async {});
+
+    let config = config().body_timeout(Duration::from_millis(1));
+    let refusal = receive(&config, &sign(BODY), None, body).await.unwrap_err();
+
+    assert_eq!(refusal.code(), "body_timeout");
+    assert!(others.is_finished());
+}
+
+#[tokio::test]
 async fn a_body_that_breaks_off_is_refused() {
     let body = stream::iter([Ok(Bytes::from_static(BODY)), Err("reset")]);
 

@@ -71,10 +71,16 @@ where
     }
 }
 
+/// A time before 1970 reads as 1970: every delivery is then refused as too far ahead.
+#[cfg(feature = "std")]
+impl From<std::time::SystemTime> for UnixTime {
+    fn from(time: std::time::SystemTime) -> Self {
+        let since_epoch = time.duration_since(std::time::SystemTime::UNIX_EPOCH);
+        Self::from_secs(since_epoch.map_or(0, |elapsed| elapsed.as_secs()))
+    }
+}
+
 /// The system's clock.
-///
-/// A system clock that stands before 1970 reads as 1970: every delivery is then refused as too far
-/// ahead.
 #[cfg(feature = "std")]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
@@ -82,8 +88,7 @@ pub struct SystemClock;
 #[cfg(feature = "std")]
 impl Clock for SystemClock {
     fn now(&self) -> UnixTime {
-        let since_epoch = std::time::SystemTime::UNIX_EPOCH.elapsed();
-        UnixTime::from_secs(since_epoch.map_or(0, |elapsed| elapsed.as_secs()))
+        std::time::SystemTime::now().into()
     }
 }
 
@@ -106,5 +111,14 @@ mod tests {
         let year_5138 = UnixTime::from_secs(100_000_000_000);
 
         assert!((year_2020..year_5138).contains(&SystemClock.now()));
+    }
+
+    #[cfg(feature = "std")]
+    #[test]
+    fn a_system_time_is_rounded_down_and_never_wraps() {
+        let epoch = std::time::SystemTime::UNIX_EPOCH;
+
+        assert_eq!(UnixTime::from(epoch - Duration::from_secs(1)), UnixTime::from_secs(0));
+        assert_eq!(UnixTime::from(epoch + Duration::from_millis(1_999)), UnixTime::from_secs(1));
     }
 }

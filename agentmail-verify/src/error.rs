@@ -106,8 +106,41 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_message_names_the_header_that_is_at_fault() {
+        let far = Duration::from_secs(400);
+        for (header, errors) in [
+            (
+                "x-agentmail-signature",
+                &[
+                    VerifyError::MissingSignature,
+                    VerifyError::DuplicateSignature,
+                    VerifyError::MalformedSignature,
+                    VerifyError::UnsupportedScheme,
+                    VerifyError::Mismatch,
+                ][..],
+            ),
+            (
+                "x-agentmail-timestamp",
+                &[
+                    VerifyError::MissingTimestamp,
+                    VerifyError::DuplicateTimestamp,
+                    VerifyError::MalformedTimestamp,
+                    VerifyError::Stale { age: far },
+                    VerifyError::TooFarAhead { ahead: far },
+                ],
+            ),
+            ("x-agentmail-unsigned", &[VerifyError::Unsigned]),
+        ] {
+            for error in errors {
+                assert!(error.to_string().starts_with(header), "{error}");
+            }
+        }
+    }
+
+    #[test]
     fn says_so_when_the_sender_counts_milliseconds() {
-        let ahead = Duration::from_secs(1_700_000_000_000 - 1_700_000_000);
+        // The smallest of 13 digits, from our time on.
+        let ahead = Duration::from_secs(1_000_000_000_000 - 1_700_000_000);
 
         let message = VerifyError::TooFarAhead { ahead }.to_string();
 

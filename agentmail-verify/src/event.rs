@@ -62,6 +62,9 @@ impl<'de> Deserialize<'de> for Event {
 /// Only `agent_id` and `message_id` are required; anything else may be absent or null, and unknown
 /// members are ignored. `Debug` shows ids and flags, never sender or subject.
 ///
+/// It reads and writes its own `type`: in an enum of yours that is tagged by `type` too, serde would
+/// take that member away from it. Take [`Event`] there, or an untagged enum.
+///
 /// ```
 /// use agentmail_verify::{MailReceived, TrustTier};
 ///

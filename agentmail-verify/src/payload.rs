@@ -10,7 +10,9 @@ use serde_json::error::Category;
 ///
 /// The body is not JSON, or not the JSON that `T` asks for.
 pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, PayloadError> {
-    serde_json::from_slice(body).map_err(|error| PayloadError {
+    // Checked as a whole: serde would not look at the text of members that are ignored.
+    let text = str::from_utf8(body).map_err(|_| PayloadError::NOT_TEXT)?;
+    serde_json::from_str(text).map_err(|error| PayloadError {
         is_json: error.classify() == Category::Data,
         flaw: Flaw::behind(&error),
         line: error.line(),
@@ -31,8 +33,11 @@ pub struct PayloadError {
 }
 
 impl PayloadError {
+    const NOT_TEXT: Self = Self { is_json: false, flaw: None, line: 0, column: 0 };
+
     /// Returns the stable, machine-readable name of the cause: `malformed_json` for a body that is
-    /// not JSON, `unexpected_payload` for JSON of another shape or another `type`.
+    /// not JSON, `unexpected_payload` for JSON of another shape or another `type`. What comes first in
+    /// the body decides.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         if self.is_json { "unexpected_payload" } else { "malformed_json" }
@@ -119,7 +124,8 @@ mod tests {
         for (body, code, line, column) in [
             (&b""[..], "malformed_json", 1, 0),
             (b"[1", "malformed_json", 1, 2),
-            (b"\xff", "malformed_json", 1, 1),
+            (b"\xff", "malformed_json", 0, 0),
+            (b"[1, \"\xff\"]", "malformed_json", 0, 0),
             (b"\xef\xbb\xbf[]", "malformed_json", 1, 1),
             (b"[1,\n\"secret\"]", "unexpected_payload", 2, 8),
             (b"[1] [2]", "malformed_json", 1, 5),
@@ -129,6 +135,14 @@ mod tests {
             let seen = (error.code(), error.line(), error.column());
             assert_eq!(seen, (code, line, column), "{}", body.escape_ascii());
         }
+    }
+
+    #[test]
+    fn says_where_reading_stopped() {
+        let shown = |body| format!("{}", from_json::<Vec<u8>>(body).unwrap_err());
+
+        assert_eq!(shown(b"[1"), "the body is not JSON, at line 1 column 2");
+        assert_eq!(shown(b"\xff"), "the body is not JSON");
     }
 
     #[test]

@@ -160,9 +160,9 @@ mod tests {
 
     #[test]
     fn one_malformed_v1_refuses_the_whole_header() {
-        for bad in
-            ["v1=", "v1=00", "v1", "v1 =00", &format!("v1={HEX}0"), &format!("v1=0x{}", &HEX[2..])]
-        {
+        let longer = format!("v1={HEX}0");
+        let prefixed = [format!("v1=0x{}", &HEX[2..]), format!("v1=0x{HEX}")];
+        for bad in ["v1=", "v1=00", "v1", "v1 =00", &longer, &prefixed[0], &prefixed[1]] {
             for value in [format!("{bad},v1={HEX}"), format!("v1={HEX},{bad}")] {
                 assert_eq!(
                     Signature::parse(value.as_bytes()).unwrap_err(),

@@ -81,6 +81,7 @@ fn keeps_an_unknown_trust_tier_as_text() {
 
     let tier = mail(json).unwrap().peer_trust_tier;
 
+    assert_ne!(TrustTier::from("Verified".to_owned()), TrustTier::Verified);
     assert_eq!(tier, Some(TrustTier::Other("partner".into())));
     assert_eq!(tier.unwrap().to_string(), "partner");
 }

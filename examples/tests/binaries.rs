@@ -59,6 +59,14 @@ impl Receiver {
     }
 }
 
+/// A failed test leaves no process behind.
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        _ = self.process.kill();
+        _ = self.process.wait();
+    }
+}
+
 fn command(binary: &str) -> Command {
     let mut command = Command::new(binary);
     command.env_remove("WEBHOOK_SIGNING_SECRET").env_remove("LISTEN").env_remove("RUST_LOG");

@@ -17,8 +17,11 @@ use crate::WebhookRejection;
 /// use agentmail_actix::{Event, Verified};
 ///
 /// async fn on_mail(Verified(event): Verified<Event>) -> &'static str {
-///     if let Event::MailReceived(mail) = event {
-///         println!("{:?} has mail: {:?}", mail.agent_id, mail.message_id);
+///     match event {
+///         Event::MailReceived(mail) if mail.sender_verified => {
+///             println!("{:?} has mail: {:?}", mail.agent_id, mail.message_id);
+///         }
+///         _ => println!("an unverified sender, or another type of event"),
 ///     }
 ///     "noted"
 /// }

@@ -28,8 +28,11 @@ use crate::{
 /// use agentmail_actix::{Event, Secret, Verifier, Webhook, WebhookConfig};
 ///
 /// async fn on_mail(Webhook(event): Webhook<Event>) -> &'static str {
-///     if let Event::MailReceived(mail) = event {
-///         println!("{:?} has mail: {:?}", mail.agent_id, mail.message_id);
+///     match event {
+///         Event::MailReceived(mail) if mail.sender_verified => {
+///             println!("{:?} has mail: {:?}", mail.agent_id, mail.message_id);
+///         }
+///         _ => println!("an unverified sender, or another type of event"),
 ///     }
 ///     "noted"
 /// }

@@ -5,8 +5,11 @@
 //! use agentmail_actix::{Event, Secret, Verified, Verifier, VerifyWebhook};
 //!
 //! async fn on_mail(Verified(event): Verified<Event>) -> &'static str {
-//!     if let Event::MailReceived(mail) = event {
-//!         println!("{:?} has mail: {:?}", mail.agent_id, mail.message_id);
+//!     match event {
+//!         Event::MailReceived(mail) if mail.sender_verified => {
+//!             println!("{:?} has mail: {:?}", mail.agent_id, mail.message_id);
+//!         }
+//!         _ => println!("an unverified sender, or another type of event"),
 //!     }
 //!     "noted"
 //! }

@@ -14,8 +14,11 @@ use crate::{Delivery, WebhookRejection};
 /// use agentmail_axum::{Event, Verified};
 ///
 /// async fn on_mail(Verified(event): Verified<Event>) {
-///     if let Event::MailReceived(mail) = event {
-///         println!("{:?} has mail: {:?}", mail.agent_id, mail.message_id);
+///     match event {
+///         Event::MailReceived(mail) if mail.sender_verified => {
+///             println!("{:?} has mail: {:?}", mail.agent_id, mail.message_id);
+///         }
+///         _ => println!("an unverified sender, or another type of event"),
 ///     }
 /// }
 /// ```

@@ -11,7 +11,7 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 
 /// The request body that the inner service gets: the bytes that were signed, in one frame.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct RequestBody {
     full: Full<Bytes>,
 }
@@ -77,6 +77,13 @@ impl<B> ResponseBody<B> {
     }
 }
 
+/// An empty body, as outer layers that answer by themselves (a timeout, say) ask for.
+impl<B> Default for ResponseBody<B> {
+    fn default() -> Self {
+        Bytes::new().into()
+    }
+}
+
 /// The body of a refusal.
 impl<B> From<Bytes> for ResponseBody<B> {
     fn from(body: Bytes) -> Self {
@@ -115,5 +122,28 @@ where
             Kind::Inner { body } => body.size_hint(),
             Kind::Refusal { body } => body.size_hint(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_know_their_length_and_their_end() {
+        let request = RequestBody::new(Bytes::from_static(b"12345"));
+        let inner = ResponseBody::inner(Full::<Bytes>::from("12345"));
+        let refusal = ResponseBody::<Full<Bytes>>::from(Bytes::from_static(b"12345"));
+
+        assert_eq!(request.size_hint().exact(), Some(5));
+        assert_eq!(inner.size_hint().exact(), Some(5));
+        assert_eq!(refusal.size_hint().exact(), Some(5));
+        assert!(!request.is_end_stream() && !inner.is_end_stream() && !refusal.is_end_stream());
+
+        let empty = ResponseBody::<Full<Bytes>>::default();
+        assert!(RequestBody::new(Bytes::new()).is_end_stream());
+        assert!(ResponseBody::inner(Full::<Bytes>::default()).is_end_stream());
+        assert!(empty.is_end_stream());
+        assert_eq!(empty.size_hint().exact(), Some(0));
     }
 }

@@ -23,7 +23,7 @@ fn app() -> Result<Router, Box<dyn Error>> {
 
 async fn on_event(Verified(event): Verified<Event>) -> String {
     match event {
-        Event::MailReceived(mail) => format!("handled {}", mail.message_id),
+        Event::MailReceived(mail) => format!("handled {:?}", mail.message_id),
         _ => "handled something else".into(),
     }
 }
@@ -50,7 +50,7 @@ fn tour(url: &str) -> Result<(), Box<dyn Error>> {
 
     println!("{:<10} {:<9} {:<7} why", "delivery", "expected", "answer");
     for (name, body, flaw, status, reason) in [
-        ("genuine", SAMPLE, None, 200, "handled msg-abc123"),
+        ("genuine", SAMPLE, None, 200, "handled \"msg-abc123\""),
         ("unsigned", SAMPLE, Some(Flaw::Unsigned), 403, "unsigned"),
         ("stale", SAMPLE, Some(Flaw::Stale), 403, "stale"),
         ("forged", SAMPLE, Some(Flaw::Forged), 403, "mismatch"),
