@@ -106,6 +106,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn codes_are_stable() {
+        let at = Duration::from_secs(400);
+        for (error, code) in [
+            (VerifyError::MissingSignature, "missing_signature"),
+            (VerifyError::Unsigned, "unsigned"),
+            (VerifyError::DuplicateSignature, "duplicate_signature"),
+            (VerifyError::MalformedSignature, "malformed_signature"),
+            (VerifyError::UnsupportedScheme, "unsupported_scheme"),
+            (VerifyError::MissingTimestamp, "missing_timestamp"),
+            (VerifyError::DuplicateTimestamp, "duplicate_timestamp"),
+            (VerifyError::MalformedTimestamp, "malformed_timestamp"),
+            (VerifyError::Stale { age: at }, "stale"),
+            (VerifyError::TooFarAhead { ahead: at }, "too_far_ahead"),
+            (VerifyError::Mismatch, "mismatch"),
+        ] {
+            assert_eq!(error.code(), code);
+        }
+    }
+
+    #[test]
     fn each_message_names_the_header_that_is_at_fault() {
         let far = Duration::from_secs(400);
         for (header, errors) in [
@@ -152,5 +172,8 @@ mod tests {
         let message = VerifyError::TooFarAhead { ahead: Duration::from_secs(3_600) }.to_string();
 
         assert_eq!(message, "x-agentmail-timestamp is too far ahead: 3600 s");
+
+        let in_5138 = VerifyError::TooFarAhead { ahead: Duration::from_secs(100_000_000_000) };
+        assert!(in_5138.to_string().ends_with("100000000000 s"), "{in_5138}");
     }
 }

@@ -90,7 +90,13 @@ mod tests {
     #[test]
     fn rejects_what_would_not_stand_well_in_a_log() {
         for text in ["", "two\nlines", "tab\t", "é", &"x".repeat(33)] {
-            assert!(Label::new(text).is_err(), "{text:?}");
+            let error = Label::new(text).unwrap_err();
+
+            assert_eq!(
+                error.to_string(),
+                "a label is 1 to 32 printable ASCII characters",
+                "{text:?}"
+            );
         }
     }
 

@@ -21,6 +21,8 @@ mod sign;
 mod signature;
 mod timestamp;
 mod tolerance;
+#[cfg(test)]
+mod vectors;
 mod verification;
 mod verifier;
 

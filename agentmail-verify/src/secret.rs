@@ -102,7 +102,8 @@ impl fmt::Display for SecretError {
 
 impl Error for SecretError {}
 
-fn keyed(key: &[u8]) -> Hmac<Sha256> {
+/// Keys the HMAC, once per secret.
+pub(crate) fn keyed(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes a key of any length (RFC 2104, section 2)")
 }
 
@@ -115,6 +116,8 @@ fn has_white_space_at_an_end(key: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::string::ToString;
+
     use static_assertions::{assert_impl_all, assert_not_impl_any};
 
     use super::*;
@@ -140,6 +143,16 @@ mod tests {
             );
         }
         assert_eq!(Secret::new(b"\xff\n").unwrap_err(), SecretError::SurroundingWhiteSpace);
+    }
+
+    #[test]
+    fn says_what_is_wrong_and_never_what_the_secret_is() {
+        let shown = |text| Secret::new(text).map(|secret| std::format!("{secret:?}"));
+
+        assert_eq!(shown("hush").unwrap(), "Secret(..)");
+        assert_eq!(shown("").unwrap_err().to_string(), "the signing secret is empty");
+        let error = shown("hush\n").unwrap_err().to_string();
+        assert!(error.starts_with("the signing secret has white space at an end"), "{error}");
     }
 
     #[test]

@@ -101,6 +101,13 @@ mod tests {
 
         assert_eq!(delivery.timestamp(), "1700000000");
         assert_eq!(
+            delivery.headers(),
+            [
+                ("x-agentmail-timestamp", delivery.timestamp()),
+                ("x-agentmail-signature", delivery.signature()),
+            ]
+        );
+        assert_eq!(
             delivery.signature(),
             "v1=316b9ab98c15bfa039d243f3196acee619cf29749a91a634e6a8154e2f7b6727"
         );

@@ -126,7 +126,8 @@ mod tests {
 
     #[test]
     fn takes_the_v1_values_of_a_list_and_no_others() {
-        let value = format!("  v2=zz, v1={} ,v1={},future-3=a=b  ", hex_of(1), hex_of(2));
+        let value =
+            format!("  v2=zz, v1={} ,v1={},v1={},future-3=a=b  ", hex_of(1), hex_of(2), hex_of(2));
 
         let signature = Signature::parse(value.as_bytes()).unwrap();
 

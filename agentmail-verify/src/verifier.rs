@@ -156,7 +156,10 @@ impl Error for VerifierError {}
 
 #[cfg(test)]
 mod tests {
-    use std::{format, string::String};
+    use std::{
+        format,
+        string::{String, ToString},
+    };
 
     use super::*;
 
@@ -172,14 +175,18 @@ mod tests {
 
         let fifth = four.unwrap().accept(secret("e"));
 
-        assert_eq!(fifth.unwrap_err(), VerifierError::TooManySecrets);
+        let error = fifth.unwrap_err();
+        assert_eq!(error, VerifierError::TooManySecrets);
+        assert_eq!(error.to_string(), "four secrets are accepted already");
     }
 
     #[test]
     fn rejects_two_secrets_of_one_label() {
         let verifier = Verifier::new(secret("a")).accept(secret("b")).unwrap();
 
-        assert_eq!(verifier.accept(secret("b")).unwrap_err(), VerifierError::DuplicateLabel);
+        let error = verifier.accept(secret("b")).unwrap_err();
+        assert_eq!(error, VerifierError::DuplicateLabel);
+        assert!(error.to_string().contains("with_label"), "{error}");
     }
 
     #[test]

@@ -1,5 +1,10 @@
 //! What the typed payload takes, and what it refuses.
 
+use serde::{
+    Deserialize,
+    de::value::{Error as ValueError, MapDeserializer},
+};
+
 use agentmail_verify::{Event, MailReceived, PayloadError, TrustTier, from_json};
 
 /// The vendor guide's example.
@@ -171,6 +176,16 @@ fn a_refused_payload_names_the_flaw_but_shows_no_content() {
 
         assert_eq!(message, format!("the body is not of the expected shape: {flaw}"));
     }
+}
+
+#[test]
+fn other_formats_are_told_what_is_expected() {
+    let told = |json| serde_json::from_str::<Event>(json).unwrap_err().to_string();
+
+    assert!(told("7").contains("expected an object"), "{}", told("7"));
+    assert!(told(r#"{"type":7}"#).contains("expected the event's type"));
+    let odd = MapDeserializer::<_, ValueError>::new([("sender", 7_u128)].into_iter());
+    assert!(Event::deserialize(odd).unwrap_err().to_string().contains("expected a JSON value"));
 }
 
 #[test]

@@ -141,6 +141,15 @@ fn debug_shows_neither_secret_nor_signature() {
     let verifier = Verifier::new(Secret::new("hush-hush").unwrap());
     let hex = &delivery.signature()[3..];
 
+    assert_eq!(format!("{delivery:?}"), "SignedDelivery { timestamp: Timestamp(1700000000), .. }");
+    assert_eq!(
+        format!("{headers:?}"),
+        "SignedHeaders { timestamp: Timestamp(1700000000), signature: Signature(..) }"
+    );
+    assert_eq!(
+        format!("{:?}", verifier.begin(&headers, NOW).unwrap()),
+        "Verification { signed_at: UnixTime(1700000000), .. }"
+    );
     for shown in [
         format!("{:?}", Secret::new("hush-hush")),
         format!("{:?}", Signer::new(Secret::new("hush-hush").unwrap())),

@@ -1,0 +1,24 @@
+//! Welch's t-test over the time of two classes of forged deliveries, wrong at the first and at the
+//! last byte. |t| stays small for `verify`; for the leaky twin it must become large.
+
+use dudect_bencher::{BenchRng, Class, CtRunner, ctbench_main, rand::Rng};
+use timing::Case;
+
+fn run(runner: &mut CtRunner, rng: &mut BenchRng, check: fn(&Case) -> bool) {
+    let (first, last) = (Case::new(0), Case::new(31));
+    for _ in 0..100_000 {
+        let (class, case) =
+            if rng.next_u32() & 1 == 0 { (Class::Left, &first) } else { (Class::Right, &last) };
+        runner.run_one(class, || check(case));
+    }
+}
+
+fn verify(runner: &mut CtRunner, rng: &mut BenchRng) {
+    run(runner, rng, Case::verify);
+}
+
+fn leaky_twin(runner: &mut CtRunner, rng: &mut BenchRng) {
+    run(runner, rng, Case::leak);
+}
+
+ctbench_main!(verify, leaky_twin);

@@ -1,0 +1,41 @@
+//! A forged delivery whose signature is wrong at one byte, and two ways to refuse it.
+
+use agentmail_verify::{Header, Secret, SignedHeaders, Signer, UnixTime, Verifier};
+
+const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
+const BODY: &[u8] = b"{}";
+
+/// The library's verification, and a twin that compares as one must not.
+pub struct Case {
+    verifier: Verifier,
+    genuine: String,
+    forged: String,
+}
+
+impl Case {
+    /// Flips one bit of the signature's byte at `wrong`, 0 to 31.
+    pub fn new(wrong: usize) -> Self {
+        let secret = || Secret::new("whsec_test_secret").expect("it is neither empty nor blank");
+        let genuine = Signer::new(secret()).sign(NOW, BODY).signature().to_owned();
+        let mut forged = genuine.clone().into_bytes();
+        let digit = &mut forged[3 + 2 * wrong + 1];
+        *digit = if *digit == b'0' { b'1' } else { b'0' };
+        let forged = String::from_utf8(forged).expect("hex digits are text");
+        Self { verifier: Verifier::new(secret()), genuine, forged }
+    }
+
+    /// Verifies the forged delivery.
+    pub fn verify(&self) -> bool {
+        let headers = SignedHeaders::read(|header| match header {
+            Header::Timestamp => Some(&b"1700000000"[..]),
+            Header::Signature => Some(self.forged.as_bytes()),
+            Header::Unsigned => None,
+        });
+        headers.is_ok_and(|headers| self.verifier.verify(&headers, BODY, NOW).is_ok())
+    }
+
+    /// Compares digit by digit, and stops at the first that differs: the control, which must be seen.
+    pub fn leak(&self) -> bool {
+        self.forged.bytes().zip(self.genuine.bytes()).all(|(a, b)| std::hint::black_box(a) == b)
+    }
+}
