@@ -1,10 +1,7 @@
 //! The table in SECURITY.md names tests that exist, and cases that carry its numbers.
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use serde_json::Value;
 
@@ -63,7 +60,7 @@ fn sources(folder: &Path) -> Vec<String> {
     sources
 }
 
-fn is_source(path: &PathBuf) -> bool {
+fn is_source(path: &Path) -> bool {
     path.extension().is_some_and(|it| it == "rs" || it == "py")
         || path.parent().unwrap().ends_with("scripts")
 }
