@@ -13,6 +13,7 @@ mod error;
 mod event;
 mod header;
 mod label;
+mod mac;
 #[cfg(feature = "event")]
 mod payload;
 mod receipt;

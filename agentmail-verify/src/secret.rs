@@ -1,9 +1,9 @@
 use core::{error::Error, fmt};
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-
-use crate::{Label, LabelError, Timestamp};
+use crate::{
+    Label, LabelError, Timestamp,
+    mac::{Key, Mac},
+};
 
 /// A signing secret, as HMAC-SHA256 state that was keyed once.
 ///
@@ -19,7 +19,7 @@ use crate::{Label, LabelError, Timestamp};
 /// ```
 #[derive(Clone)]
 pub struct Secret {
-    keyed: Hmac<Sha256>,
+    key: Key,
     label: Label,
 }
 
@@ -39,7 +39,7 @@ impl Secret {
         if has_white_space_at_an_end(key) {
             return Err(SecretError::SurroundingWhiteSpace);
         }
-        Ok(Self { keyed: keyed(key), label: Label::default() })
+        Ok(Self { key: Key::new(key), label: Label::default() })
     }
 
     /// Names the secret for logs; 1 to 32 printable ASCII characters.
@@ -59,17 +59,14 @@ impl Secret {
     }
 
     /// Computes the MAC of `<timestamp>.<body>`.
+    #[inline]
     pub(crate) fn mac(&self, timestamp: &Timestamp, body: &[u8]) -> [u8; 32] {
-        let mut mac = self.begin(timestamp);
-        mac.update(body);
-        mac.finalize().into_bytes().into()
+        self.key.mac(timestamp.signed_prefix(), body)
     }
 
     /// Begins the MAC of `<timestamp>.<body>`; the body is still to come.
-    pub(crate) fn begin(&self, timestamp: &Timestamp) -> Hmac<Sha256> {
-        let mut mac = self.keyed.clone();
-        mac.update(timestamp.signed_prefix());
-        mac
+    pub(crate) fn begin(&self, timestamp: &Timestamp) -> Mac {
+        self.key.begin(timestamp.signed_prefix())
     }
 }
 
@@ -101,11 +98,6 @@ impl fmt::Display for SecretError {
 }
 
 impl Error for SecretError {}
-
-/// Keys the HMAC, once per secret.
-pub(crate) fn keyed(key: &[u8]) -> Hmac<Sha256> {
-    Hmac::new_from_slice(key).expect("HMAC takes a key of any length (RFC 2104, section 2)")
-}
 
 fn has_white_space_at_an_end(key: &[u8]) -> bool {
     match str::from_utf8(key) {

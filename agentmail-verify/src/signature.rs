@@ -29,24 +29,35 @@ impl Signature {
     /// [`VerifyError::MalformedSignature`] for a value that is not such a list, for one malformed
     /// `v1` value even beside a good one, and for too many items;
     /// [`VerifyError::UnsupportedScheme`] for a list without `v1`.
+    #[inline]
     pub fn parse(value: &[u8]) -> Result<Self, VerifyError> {
         let mut signature = Self { macs: [Words::default(); Self::MAX_ITEMS], len: 0 };
-        let mut slots = signature.macs.iter_mut();
+        // What the service sends: one `v1` value, and nothing else.
+        if let Some(mac) = value.strip_prefix(b"v1=").and_then(decode) {
+            signature.push(mac)?;
+        } else {
+            signature.read_list(value)?;
+        }
+        Ok(signature)
+    }
 
+    fn read_list(&mut self, value: &[u8]) -> Result<(), VerifyError> {
         for (seen, item) in value.split(|byte| *byte == b',').enumerate() {
             if seen == Self::MAX_ITEMS {
                 return Err(VerifyError::MalformedSignature);
             }
             if let Some(hex) = v1_value(trim(item))? {
-                let slot = slots.next().ok_or(VerifyError::MalformedSignature)?;
-                *slot = words(&decode(hex)?);
-                signature.len += 1;
+                self.push(decode(hex).ok_or(VerifyError::MalformedSignature)?)?;
             }
         }
-        if signature.len == 0 {
-            return Err(VerifyError::UnsupportedScheme);
-        }
-        Ok(signature)
+        if self.len == 0 { Err(VerifyError::UnsupportedScheme) } else { Ok(()) }
+    }
+
+    fn push(&mut self, mac: [u8; 32]) -> Result<(), VerifyError> {
+        let slot = self.macs.get_mut(self.len).ok_or(VerifyError::MalformedSignature)?;
+        *slot = words(&mac);
+        self.len += 1;
+        Ok(())
     }
 
     /// Tells whether one of the `v1` values is this MAC, in time that does not depend on either.
@@ -76,12 +87,10 @@ fn v1_value(item: &[u8]) -> Result<Option<&[u8]>, VerifyError> {
 
 /// Decodes exactly 64 hex digits.
 ///
-/// The length is checked here: the decoder takes an `0x` in front as no digits.
-fn decode(hex: &[u8]) -> Result<[u8; 32], VerifyError> {
-    if hex.len() != 64 {
-        return Err(VerifyError::MalformedSignature);
-    }
-    const_hex::decode_to_array(hex).map_err(|_| VerifyError::MalformedSignature)
+/// The length is checked here: the decoder passes over an `0x` in front.
+fn decode(hex: &[u8]) -> Option<[u8; 32]> {
+    let hex: &[u8; 64] = hex.try_into().ok()?;
+    const_hex::decode_to_array(hex).ok()
 }
 
 fn words(mac: &[u8; 32]) -> Words {

