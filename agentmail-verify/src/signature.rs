@@ -29,16 +29,23 @@ impl Signature {
     /// [`VerifyError::MalformedSignature`] for a value that is not such a list, for one malformed
     /// `v1` value even beside a good one, and for too many items;
     /// [`VerifyError::UnsupportedScheme`] for a list without `v1`.
-    #[inline]
     pub fn parse(value: &[u8]) -> Result<Self, VerifyError> {
-        let mut signature = Self { macs: [Words::default(); Self::MAX_ITEMS], len: 0 };
-        // What the service sends: one `v1` value, and nothing else.
-        if let Some(mac) = value.strip_prefix(b"v1=").and_then(decode) {
-            signature.push(mac)?;
-        } else {
-            signature.read_list(value)?;
-        }
+        let mut signature = Self::EMPTY;
+        signature.read(value)?;
         Ok(signature)
+    }
+
+    /// Holds no value, and so matches nothing.
+    pub(crate) const EMPTY: Self = Self { macs: [[0; 4]; Self::MAX_ITEMS], len: 0 };
+
+    /// Parses a header's value in place: the whole is large to move.
+    #[inline]
+    pub(crate) fn read(&mut self, value: &[u8]) -> Result<(), VerifyError> {
+        // What the service sends: one `v1` value, and nothing else.
+        match value.strip_prefix(b"v1=").and_then(decode) {
+            Some(mac) => self.push(mac),
+            None => self.read_list(value),
+        }
     }
 
     fn read_list(&mut self, value: &[u8]) -> Result<(), VerifyError> {

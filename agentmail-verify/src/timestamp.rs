@@ -24,6 +24,7 @@ impl Timestamp {
     /// # Errors
     ///
     /// [`VerifyError::MalformedTimestamp`] for anything but canonical decimal seconds.
+    #[inline]
     pub fn parse(value: &[u8]) -> Result<Self, VerifyError> {
         Self::from_digits(value).ok_or(VerifyError::MalformedTimestamp)
     }

@@ -76,6 +76,7 @@ impl Tolerance {
     /// # Errors
     ///
     /// [`VerifyError::Stale`] or [`VerifyError::TooFarAhead`].
+    #[inline]
     pub fn check(&self, signed_at: UnixTime, now: UnixTime) -> Result<(), VerifyError> {
         if let Some(ahead) = signed_at.checked_since(now)
             && ahead > self.max_ahead

@@ -80,6 +80,7 @@ impl Verifier {
     ///
     /// [`VerifyError::Stale`], [`VerifyError::TooFarAhead`] (both before the body is looked at) or
     /// [`VerifyError::Mismatch`].
+    #[inline]
     pub fn verify(
         &self,
         headers: &SignedHeaders,

@@ -1,0 +1,48 @@
+//! Times our verification and others' on the same bytes, interleaved in one process.
+//!
+//! Each round runs every contender once, so that a machine that slows down slows all of them; what
+//! counts is the ratio within a round, of which the median is shown. The floor is the time of the
+//! SHA-256 compressions that HMAC with a cached key state cannot avoid.
+
+mod adapters;
+mod core;
+mod floor;
+mod report;
+mod rounds;
+
+use std::{error::Error, fs};
+
+use lexopt::prelude::*;
+
+const USAGE: &str = "Usage: peers [--json FILE] [--rounds N] [--only GROUP]
+
+Groups: mac (header bytes to decision, clock given), whole (from a HeaderMap, with the system clock),
+refuse, adapters.";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let (mut json, mut rounds, mut only) = (None, 41, None);
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("json") => json = Some(parser.value()?),
+            Long("rounds") => rounds = parser.value()?.parse()?,
+            Long("only") => only = Some(parser.value()?.string()?),
+            Long("help") => return Ok(println!("{USAGE}")),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+
+    println!("SHA instructions: {}", floor::sha_instructions());
+    let mut rows = Vec::new();
+    for group in core::groups().into_iter().chain(adapters::groups()) {
+        if only.as_ref().is_none_or(|only| group.name == only) {
+            let timed = rounds::run(group, rounds);
+            report::print(&timed);
+            rows.extend(timed.rows);
+        }
+    }
+    if let Some(path) = json {
+        fs::write(path, serde_json::to_string_pretty(&rows)?)?;
+    }
+    Ok(())
+}
