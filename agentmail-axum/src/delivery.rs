@@ -34,6 +34,7 @@ impl Delivery {
     ) -> Result<Self, VerifyError> {
         agentmail_receive::Delivery::verify(verifier, headers, body, now).map(Self)
     }
+
     /// Returns when the delivery was signed, and which secret matched.
     pub const fn receipt(&self) -> &Receipt {
         self.0.receipt()

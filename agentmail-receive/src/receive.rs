@@ -1,6 +1,6 @@
 use std::{
     fmt,
-    pin::Pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
 };
 
@@ -8,7 +8,7 @@ use agentmail_verify::{Header, SignedHeaders, UnixTime};
 use bytes::Buf;
 use futures_core::Stream;
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
+use tokio::{task::unconstrained, time::Sleep};
 
 use crate::{Delivery, Refusal, Rejection, WebhookConfig, buffer::Buffer};
 
@@ -117,7 +117,7 @@ where
     Ok(Head { headers, now })
 }
 
-const PIECES_PER_POLL: usize = 128;
+const PIECES_PER_POLL: usize = 32;
 
 /// Collects the body, under the limit and the timeout.
 fn poll_body<B, D, E>(
@@ -132,8 +132,11 @@ where
     D: Buf,
 {
     // A body that is always ready gives way to the deadline, and to other tasks, now and then.
-    let mut pieces = 0..PIECES_PER_POLL;
-    while pieces.next().is_some() {
+    for piece in 0..=PIECES_PER_POLL {
+        if piece == PIECES_PER_POLL {
+            cx.waker().wake_by_ref();
+            break;
+        }
         match body.as_mut().poll_next(cx) {
             Poll::Ready(Some(Ok(piece))) => buffer.push(piece)?,
             Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Refusal::UnreadableBody)),
@@ -141,16 +144,14 @@ where
             Poll::Pending => break,
         }
     }
-    if pieces.is_empty() {
-        cx.waker().wake_by_ref();
-    }
 
     let timeout = config.timeout();
     if deadline.is_none() {
         deadline.set(Some(tokio::time::sleep(timeout)));
     }
     if let Some(deadline) = deadline.as_pin_mut() {
-        ready!(deadline.poll(cx));
+        // Not on the task's budget, which such a body may have used up.
+        ready!(pin!(unconstrained(deadline)).poll(cx));
     }
     Poll::Ready(Err(Refusal::BodyTimeout { timeout }))
 }

@@ -46,7 +46,7 @@ impl Rejection {
     /// not logged.
     ///
     /// The event has the target `agentmail` and the fields `code`, `status`, `reason` and `hint`.
-    /// Headers that are missing or malformed, which anyone can cause, are logged at debug level; what
+    /// Headers that are missing, repeated or malformed, which anyone can cause, are logged at debug level; what
     /// an operator may have to act on at warn level; a wrong set-up at error level.
     #[must_use]
     pub fn answer(&self) -> Answer {

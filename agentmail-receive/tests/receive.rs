@@ -172,14 +172,22 @@ async fn a_trickling_body_times_out_in_total() {
 
 #[tokio::test]
 async fn endless_empty_pieces_time_out_and_let_others_run() {
-    let body = stream::repeat_with(|| Ok::<_, Infallible>(Bytes::new()));
-    let others = tokio::spawn(async {});
+    let free = stream::repeat_with(|| Ok::<_, Infallible>(Bytes::new()));
+    // Uses up the task's budget, as tokio's channels do.
+    let budgeted = stream::repeat(()).then(|()| async {
+        tokio::task::consume_budget().await;
+        Ok::<_, Infallible>(Bytes::new())
+    });
 
-    let config = config().body_timeout(Duration::from_millis(1));
-    let refusal = receive(&config, &sign(BODY), None, body).await.unwrap_err();
+    for body in [free.boxed(), budgeted.boxed()] {
+        let others = tokio::spawn(async {});
+        let config = config().body_timeout(Duration::from_millis(1));
 
-    assert_eq!(refusal.code(), "body_timeout");
-    assert!(others.is_finished());
+        let refusal = receive(&config, &sign(BODY), None, body).await.unwrap_err();
+
+        assert_eq!(refusal.code(), "body_timeout");
+        assert!(others.is_finished());
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@
 //! compresses the head, the middle and the tail of a short message in calls of their own; here a
 //! short message is laid out once, padding included, and compressed at one go.
 
+#![expect(clippy::indexing_slicing, reason = "each bound is the smaller of two lengths at hand")]
+
 use sha2::{Digest, Sha256, block_api::compress256};
 use zeroize::Zeroize;
 
@@ -17,9 +19,7 @@ type State = [u32; 8];
 
 /// The initial hash value of SHA-256 (FIPS 180-4, section 5.3.3).
 #[rustfmt::skip]
-const INITIAL: State = [
-    0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19,
-];
+const INITIAL: State = [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
 /// A key, as the states after its inner and its outer pad. Wiped on drop.
 #[derive(Clone)]
@@ -34,23 +34,28 @@ impl Key {
         if let Some(place) = block.get_mut(..key.len()) {
             place.copy_from_slice(key);
         } else {
-            let hashed = Sha256::digest(key);
-            block.iter_mut().zip(hashed).for_each(|(place, byte)| *place = byte);
+            let mut hashed = Sha256::digest(key);
+            block.iter_mut().zip(&hashed).for_each(|(place, byte)| *place = *byte);
+            hashed.as_mut_slice().zeroize();
         }
-        let keyed = |pad: u8| {
-            let mut padded = block.map(|byte| byte ^ pad);
+        let [inner, outer] = [0x36, 0x5c].map(|pad: u8| {
+            // Compressed where it is wiped: an array by value would leave a copy of the key behind.
+            let mut padded = [[pad; BLOCK]];
+            padded
+                .as_flattened_mut()
+                .iter_mut()
+                .zip(&block)
+                .for_each(|(place, byte)| *place ^= byte);
             let mut state = INITIAL;
-            compress256(&mut state, &[padded]);
+            compress256(&mut state, &padded);
             padded.zeroize();
             state
-        };
-        let key = Self { inner: keyed(0x36), outer: keyed(0x5c) };
+        });
         block.zeroize();
-        key
+        Self { inner, outer }
     }
 
     /// Computes the MAC of a message in one piece: a prefix shorter than a block, and a body.
-    #[expect(clippy::indexing_slicing, reason = "each bound is the smaller of two lengths at hand")]
     pub(crate) fn mac(&self, prefix: &[u8], body: &[u8]) -> [u8; 32] {
         let mut head = [0; HEAD];
         let start = prefix.len().min(BLOCK);
@@ -59,22 +64,21 @@ impl Key {
         head[..start].copy_from_slice(&prefix[..start]);
         head[start..used].copy_from_slice(first);
 
-        let mut state = self.inner;
         if used + PADDING > HEAD {
-            let mut mac = self.begin(&head[..used]);
+            let mut mac = self.begin();
+            mac.update(&head[..used]);
             mac.update(rest);
             return mac.finish();
         }
-        let end = pad(&mut head, used, used);
+        let end = pad(&mut head, used, used as u64);
+        let mut state = self.inner;
         compress256(&mut state, head[..end].as_chunks().0);
         outer(self.outer, &state)
     }
 
-    /// Begins the MAC of a message that goes on.
-    pub(crate) fn begin(&self, start: &[u8]) -> Mac {
-        let mut mac = Mac { states: self.clone(), tail: [0; BLOCK], filled: 0, len: 0 };
-        mac.update(start);
-        mac
+    /// Begins the MAC of a message in pieces.
+    pub(crate) fn begin(&self) -> Mac {
+        Mac { states: self.clone(), tail: [0; BLOCK], filled: 0, len: 0 }
     }
 }
 
@@ -93,13 +97,12 @@ pub(crate) struct Mac {
     /// What does not fill a block yet.
     tail: [u8; BLOCK],
     filled: usize,
-    len: usize,
+    len: u64,
 }
 
 impl Mac {
-    #[expect(clippy::indexing_slicing, reason = "each bound is the smaller of two lengths at hand")]
     pub(crate) fn update(&mut self, piece: &[u8]) {
-        self.len = self.len.wrapping_add(piece.len());
+        self.len = self.len.wrapping_add(piece.len() as u64);
         let taken = if self.filled == 0 { 0 } else { piece.len().min(BLOCK - self.filled) };
         let (first, rest) = piece.split_at(taken);
         self.tail[self.filled..self.filled + taken].copy_from_slice(first);
@@ -116,7 +119,6 @@ impl Mac {
         }
     }
 
-    #[expect(clippy::indexing_slicing, reason = "the tail is shorter than a block")]
     pub(crate) fn finish(mut self) -> [u8; 32] {
         let mut last = [0; 2 * BLOCK];
         last[..self.filled].copy_from_slice(&self.tail[..self.filled]);
@@ -127,11 +129,10 @@ impl Mac {
 }
 
 /// Pads the message whose last `used` bytes stand in `buffer`; returns where the padding ends.
-#[expect(clippy::indexing_slicing, reason = "`used` leaves room for the padding")]
-fn pad(buffer: &mut [u8], used: usize, len: usize) -> usize {
+fn pad(buffer: &mut [u8], used: usize, len: u64) -> usize {
     let end = (used + PADDING).next_multiple_of(BLOCK);
     // The keyed state has swallowed a block already.
-    let bits = (BLOCK as u64).wrapping_add(len as u64).wrapping_mul(8);
+    let bits = (BLOCK as u64).wrapping_add(len).wrapping_mul(8);
     buffer[used] = 0x80;
     buffer[end - size_of::<u64>()..end].copy_from_slice(&bits.to_be_bytes());
     end
@@ -192,7 +193,8 @@ mod tests {
             let expected = oracle(&key, &[&prefix[..], &body].concat());
             let key = Key::new(&key);
 
-            let mut mac = key.begin(&prefix);
+            let mut mac = key.begin();
+            mac.update(&prefix);
             pieces.iter().for_each(|piece| mac.update(piece));
 
             prop_assert_eq!(key.mac(&prefix, &body), expected);

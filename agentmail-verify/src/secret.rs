@@ -7,8 +7,8 @@ use crate::{
 
 /// A signing secret, as HMAC-SHA256 state that was keyed once.
 ///
-/// The text itself is not kept. The state is wiped on drop, and so is each copy of it that a
-/// verification makes. `Debug` prints a fixed text; there is no `Display`, no `PartialEq` and no
+/// The text itself is not kept. The state is wiped on drop; a verification overwrites or wipes its
+/// copies of it. `Debug` prints a fixed text; there is no `Display`, no `PartialEq` and no
 /// serde.
 ///
 /// ```
@@ -66,7 +66,9 @@ impl Secret {
 
     /// Begins the MAC of `<timestamp>.<body>`; the body is still to come.
     pub(crate) fn begin(&self, timestamp: &Timestamp) -> Mac {
-        self.key.begin(timestamp.signed_prefix())
+        let mut mac = self.key.begin();
+        mac.update(timestamp.signed_prefix());
+        mac
     }
 }
 

@@ -11,7 +11,7 @@ use crate::mac::Key;
 
 fn mac(key: &[u8], message: &[u8]) -> [u8; 32] {
     let key = Key::new(key);
-    let mut streamed = key.begin(b"");
+    let mut streamed = key.begin();
     streamed.update(message);
     let mac = key.mac(b"", message);
     assert_eq!(streamed.finish(), mac, "in one piece, and streamed");

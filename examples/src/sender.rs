@@ -46,6 +46,8 @@ impl Sender {
     pub fn new(secret: &str) -> Result<Self, SecretError> {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
+            // To the receiver itself, whatever proxy the environment names.
+            .proxy(None)
             .timeout_global(Some(Duration::from_secs(30)))
             .build();
         Ok(Self {
