@@ -1,10 +1,10 @@
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use agentmail_verify::{Receipt, SignedHeaders, UnixTime, Verifier, VerifyError, from_json};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use crate::Rejection;
+use crate::{Refusal, Rejection, WebhookConfig};
 
 /// An authentic delivery: the proof, together with the bytes that it is about.
 ///
@@ -14,6 +14,7 @@ pub struct Delivery {
     receipt: Receipt,
     body: Bytes,
     explain: bool,
+    fresh_for: Duration,
 }
 
 impl Delivery {
@@ -29,12 +30,18 @@ impl Delivery {
         now: UnixTime,
     ) -> Result<Self, VerifyError> {
         let receipt = verifier.verify(headers, &body, now)?;
-        Ok(Self { receipt, body, explain: false })
+        let tolerance = verifier.tolerance();
+        let fresh_for = tolerance.max_age().saturating_add(tolerance.max_ahead());
+        Ok(Self { receipt, body, explain: false, fresh_for })
     }
 
-    /// Puts the reason into the body of a refusal that this delivery still meets.
-    pub(crate) fn explaining(self, explain: bool) -> Self {
-        Self { explain, ..self }
+    /// Adds what the configuration says of a delivery that it has let in.
+    pub(crate) fn under(self, config: &WebhookConfig) -> Self {
+        Self {
+            explain: config.explains_refusals(),
+            fresh_for: self.fresh_for.saturating_add(config.timeout()),
+            ..self
+        }
     }
 
     /// Returns when the delivery was signed, and which secret matched.
@@ -54,7 +61,19 @@ impl Delivery {
     ///
     /// 422: they are not the JSON that `T` asks for.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Rejection> {
-        from_json(&self.body).map_err(|error| Rejection::new(error.into(), self.explain))
+        from_json(&self.body).map_err(|error| self.refuse(error.into()))
+    }
+
+    /// Refuses this delivery, in the way that its configuration asks for.
+    #[must_use]
+    pub const fn refuse(&self, refusal: Refusal) -> Rejection {
+        Rejection::new(refusal, self.explain)
+    }
+
+    /// Returns how long a copy of this delivery may still be let in.
+    #[cfg(feature = "dedupe")]
+    pub(crate) const fn fresh_for(&self) -> Duration {
+        self.fresh_for
     }
 }
 

@@ -3,13 +3,21 @@
 
 mod buffer;
 mod config;
+#[cfg(feature = "dedupe")]
+pub mod dedupe;
 mod delivery;
+#[cfg(feature = "dedupe")]
+mod identity;
 mod receive;
 mod refusal;
 mod rejection;
 mod source;
 
 pub use config::WebhookConfig;
+#[cfg(feature = "dedupe")]
+pub use dedupe::{Backend, Claim, Counts, Dedupe, Key, Memory, Store};
+#[cfg(feature = "redis")]
+pub use dedupe::{Redis, RedisError};
 pub use delivery::Delivery;
 pub use receive::Receive;
 pub use refusal::Refusal;

@@ -63,7 +63,6 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let explain = this.config.explains_refusals();
         let received = match this.head {
             Ok(head) => {
                 let body =
@@ -83,9 +82,9 @@ where
                     secret = delivery.receipt().label().as_str(),
                     "delivery verified"
                 );
-                Ok(delivery.explaining(explain))
+                Ok(delivery.under(this.config))
             }
-            Err(refusal) => Err(Rejection::new(refusal, explain)),
+            Err(refusal) => Err(Rejection::new(refusal, this.config.explains_refusals())),
         })
     }
 }

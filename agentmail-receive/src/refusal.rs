@@ -27,6 +27,12 @@ pub enum Refusal {
     UnreadableBody,
     /// 422: the delivery is authentic, but not what the handler asked for.
     UnexpectedPayload(PayloadError),
+    /// 200: the message was handled before, and is not handled again.
+    AlreadyHandled,
+    /// 503: a copy of the message is being handled just now.
+    InFlight,
+    /// 503: the message cannot be claimed, the store being down, slow or full.
+    StoreUnavailable,
     /// 500: a handler asks for a verified delivery on a route where nothing verifies.
     MissingLayer,
     /// 500: an extractor that verifies by itself finds no configuration.
@@ -43,6 +49,9 @@ impl Refusal {
             Self::BodyTimeout { .. } => "body_timeout",
             Self::UnreadableBody => "unreadable_body",
             Self::UnexpectedPayload(error) => error.code(),
+            Self::AlreadyHandled => "already_handled",
+            Self::InFlight => "in_flight",
+            Self::StoreUnavailable => "store_unavailable",
             Self::MissingLayer => "missing_layer",
             Self::MissingConfiguration => "missing_configuration",
         }
@@ -57,7 +66,18 @@ impl Refusal {
             Self::BodyTimeout { .. } => 408,
             Self::UnreadableBody => 400,
             Self::UnexpectedPayload(_) => 422,
+            Self::AlreadyHandled => 200,
+            Self::InFlight | Self::StoreUnavailable => 503,
             Self::MissingLayer | Self::MissingConfiguration => 500,
+        }
+    }
+
+    /// Returns after how many seconds the sender may try again, where it is worth it.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::InFlight | Self::StoreUnavailable => Some(5),
+            _ => None,
         }
     }
 
@@ -72,6 +92,9 @@ impl Refusal {
             Self::UnexpectedPayload(_) => {
                 "the raw body is in `Delivery`; a handler of `Event` takes events of any type"
             }
+            Self::AlreadyHandled => "nothing is to be done: the sender repeats itself",
+            Self::InFlight => "a later attempt is answered 200, if this one succeeds",
+            Self::StoreUnavailable => "look at the store, and at the log just before this",
             Self::MissingLayer => {
                 "add the layer (axum: `VerifyLayer`, actix-web: `VerifyWebhook`) to this route"
             }
@@ -125,6 +148,9 @@ impl fmt::Display for Refusal {
             }
             Self::UnreadableBody => f.write_str("the body could not be read"),
             Self::UnexpectedPayload(error) => error.fmt(f),
+            Self::AlreadyHandled => f.write_str("the message was handled before"),
+            Self::InFlight => f.write_str("the message is being handled just now"),
+            Self::StoreUnavailable => f.write_str("the message cannot be claimed"),
             Self::MissingLayer => f.write_str("nothing verifies deliveries on this route"),
             Self::MissingConfiguration => f.write_str("there is no configuration to verify with"),
         }

@@ -19,6 +19,8 @@ pub struct Rejection {
 pub struct Answer {
     /// The status.
     pub status: u16,
+    /// The value of `Retry-After`, in seconds, if the answer has one.
+    pub retry_after: Option<u64>,
     /// The body, if it has one: problem details (RFC 9457), to be sent as
     /// [`Answer::CONTENT_TYPE`].
     pub problem: Option<Bytes>,
@@ -46,12 +48,14 @@ impl Rejection {
     /// not logged.
     ///
     /// The event has the target `agentmail` and the fields `code`, `status`, `reason` and `hint`.
-    /// Headers that are missing, repeated or malformed, which anyone can cause, are logged at debug level; what
+    /// Headers that are missing, repeated or malformed, which anyone can cause, and copies of a message
+    /// are logged at debug level; what
     /// an operator may have to act on at warn level; a wrong set-up at error level.
     #[must_use]
     pub fn answer(&self) -> Answer {
         log(&self.refusal);
-        let problem = self.explain.then(|| Problem {
+        let is_error = self.refusal.status() >= 400;
+        let problem = (self.explain && is_error).then(|| Problem {
             status: self.refusal.status(),
             code: self.refusal.code(),
             detail: self.refusal.to_string(),
@@ -59,6 +63,7 @@ impl Rejection {
         });
         Answer {
             status: self.refusal.status(),
+            retry_after: self.refusal.retry_after(),
             problem: problem.and_then(|problem| serde_json::to_vec(&problem).ok()).map(Bytes::from),
         }
     }
@@ -101,6 +106,7 @@ fn log(refusal: &Refusal) {
     }
 
     match refusal {
+        Refusal::AlreadyHandled | Refusal::InFlight => log!(debug, "delivery not handled again"),
         Refusal::MissingLayer | Refusal::MissingConfiguration => {
             log!(error, "webhook set-up is wrong");
         }

@@ -1,0 +1,39 @@
+use std::{error::Error, fmt, io, time::Duration};
+
+use super::BackendError;
+
+/// Why a store did not answer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The back end refused, or could not be reached.
+    Backend(BackendError),
+    /// The back end did not answer in time. What was asked may have been carried out.
+    #[non_exhaustive]
+    Slow {
+        /// The time that a call may take.
+        deadline: Duration,
+    },
+    /// The store's own thread could not be started, or has ended.
+    Thread(io::Error),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Backend(_) => f.write_str("the store refused or could not be reached"),
+            Self::Slow { deadline } => write!(f, "the store did not answer within {deadline:?}"),
+            Self::Thread(_) => f.write_str("the store's own thread does not run"),
+        }
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Backend(error) => Some(&**error),
+            Self::Slow { .. } => None,
+            Self::Thread(error) => Some(error),
+        }
+    }
+}

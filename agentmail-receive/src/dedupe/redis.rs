@@ -1,0 +1,249 @@
+use std::{
+    error::Error,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use redis::{
+    Client, ErrorKind, FromRedisValue, InfoDict, IntoConnectionInfo, Script, ScriptInvocation,
+    ServerErrorKind,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+    io::tcp::{TcpSettings, socket2::TcpKeepalive},
+};
+
+use super::{Backend, BackendError, Claimed, Holding, Key, Owner};
+
+/// Keeps claims on a Redis server, or another one that speaks its protocol, for any number of
+/// processes.
+///
+/// Each step is one Lua script, called by its hash: atomic, and one round trip to claim and one to
+/// end. A clone is a handle to the same connection, which is made at the first call, and again when
+/// it breaks: a server that is down when the process starts is answered with 503 until it is up.
+///
+/// ```
+/// use agentmail_receive::{Redis, Store};
+///
+/// let store = Store::new(Redis::new("redis://127.0.0.1:6379")?);
+/// # Ok::<(), agentmail_receive::RedisError>(())
+/// ```
+///
+/// # The server
+///
+/// - **Eviction** must be off (`maxmemory-policy noeviction`): a server that evicts forgets handled
+///   messages, and copies of them are handled again. A warning is logged when it may evict.
+/// - **Persistence**: what the server loses in a crash was never handled, as far as it knows.
+///   `appendonly yes` with `appendfsync always` loses nothing that it has answered; `everysec` loses
+///   up to a second.
+/// - **Failover** to a replica is asynchronous: what the old primary had answered and the new one had not
+///   yet received is lost likewise.
+/// - **Cluster**: the client speaks to one server. Give it a server of its own, not a node of a cluster.
+/// - **Permissions** (ACL): `+evalsha +eval +script|load +get +set +del +pexpire` on the keys of the prefix; and
+///   `+info`, for the warning about eviction.
+///
+/// Nothing but digests and random tokens stands there; a handled message takes about 200 bytes.
+#[derive(Clone)]
+pub struct Redis {
+    client: Client,
+    prefix: Arc<str>,
+    scripts: Arc<Scripts>,
+    // Made at the first call, so that it is the store's own thread that drives it.
+    connection: Arc<Mutex<Option<ConnectionManager>>>,
+}
+
+impl Redis {
+    /// Takes a server's address: `redis://[user:password@]host[:port][/database]`, or `rediss://` for
+    /// TLS, which needs the feature `redis-tls` and trusts the system's certificates.
+    ///
+    /// Keys begin with `agentmail:`.
+    ///
+    /// # Errors
+    ///
+    /// The address is malformed, or asks for what was not compiled in.
+    pub fn new(url: &str) -> Result<Self, RedisError> {
+        #[cfg(feature = "redis-tls")]
+        choose_cryptography();
+        let info = url.into_connection_info().map_err(RedisError)?;
+        let client = Client::open(info.set_tcp_settings(tcp_settings())).map_err(RedisError)?;
+        Ok(Self {
+            client,
+            prefix: "agentmail:".into(),
+            scripts: Arc::new(Scripts::new()),
+            connection: Arc::default(),
+        })
+    }
+
+    /// Sets what keys begin with, in place of `agentmail:`.
+    #[must_use]
+    pub fn with_prefix(self, prefix: &str) -> Self {
+        Self { prefix: prefix.into(), ..self }
+    }
+
+    fn script<'a>(&self, script: &'a Script, key: Key) -> ScriptInvocation<'a> {
+        script.key(format!("{}{key}", self.prefix))
+    }
+
+    async fn run<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, BackendError> {
+        let outcome = call.invoke_async(&mut self.connection()?).await;
+        outcome.map_err(|error: redis::RedisError| {
+            if error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly) {
+                // After a failover this is no longer the primary: its name is looked up again.
+                *self.slot() = None;
+            }
+            error.into()
+        })
+    }
+
+    fn connection(&self) -> Result<ConnectionManager, redis::RedisError> {
+        let mut slot = self.slot();
+        if let Some(connection) = &*slot {
+            return Ok(connection.clone());
+        }
+        // Each call is under the store's deadline, and tries anew by itself.
+        let config = ConnectionManagerConfig::new()
+            .set_number_of_retries(0)
+            .set_response_timeout(None)
+            .set_connection_timeout(Some(Duration::from_secs(5)));
+        let connection = ConnectionManager::new_lazy_with_config(self.client.clone(), config)?;
+        tokio::spawn(warn_of_eviction(connection.clone()));
+        Ok(slot.insert(connection).clone())
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Option<ConnectionManager>> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Backend for Redis {
+    async fn claim(
+        &self,
+        key: Key,
+        owner: Owner,
+        lease: Duration,
+    ) -> Result<Claimed, BackendError> {
+        let mut call = self.script(&self.scripts.claim, key);
+        Ok(match self.run(call.arg(owner.to_string()).arg(millis(lease))).await? {
+            0 => Claimed::Now,
+            1 => Claimed::AlreadyHandled,
+            _ => Claimed::InFlight,
+        })
+    }
+
+    async fn renew(
+        &self,
+        key: Key,
+        owner: Owner,
+        lease: Duration,
+    ) -> Result<Holding, BackendError> {
+        let mut call = self.script(&self.scripts.renew, key);
+        self.run(call.arg(owner.to_string()).arg(millis(lease))).await.map(holding)
+    }
+
+    async fn complete(
+        &self,
+        key: Key,
+        owner: Owner,
+        retention: Duration,
+    ) -> Result<Holding, BackendError> {
+        let mut call = self.script(&self.scripts.complete, key);
+        self.run(call.arg(owner.to_string()).arg(millis(retention))).await.map(holding)
+    }
+
+    async fn release(&self, key: Key, owner: Owner) -> Result<(), BackendError> {
+        self.run(self.script(&self.scripts.release, key).arg(owner.to_string())).await
+    }
+
+    async fn forget(&self, key: Key) -> Result<bool, BackendError> {
+        self.run(&self.script(&self.scripts.forget, key)).await
+    }
+}
+
+/// Shows the prefix. The address may hold a password.
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+/// A server takes no time that overflows its clock: a hundred years are as good as for ever.
+fn millis(time: Duration) -> u64 {
+    const CENTURY: u64 = 100 * 365 * 24 * 3_600 * 1_000;
+    u64::try_from(time.as_millis()).map_or(CENTURY, |millis| millis.clamp(1, CENTURY))
+}
+
+fn holding(held: bool) -> Holding {
+    if held { Holding::Held } else { Holding::Lost }
+}
+
+/// A value is `claimed:` or `handled:` and the owner.
+struct Scripts {
+    claim: Script,
+    renew: Script,
+    complete: Script,
+    release: Script,
+    forget: Script,
+}
+
+impl Scripts {
+    fn new() -> Self {
+        Self {
+            claim: Script::new(include_str!("scripts/claim.lua")),
+            renew: Script::new(include_str!("scripts/renew.lua")),
+            complete: Script::new(include_str!("scripts/complete.lua")),
+            release: Script::new(include_str!("scripts/release.lua")),
+            forget: Script::new(include_str!("scripts/forget.lua")),
+        }
+    }
+}
+
+/// A server that is gone without a word is noticed in seconds, not in a quarter of an hour.
+fn tcp_settings() -> TcpSettings {
+    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(5));
+    let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
+    #[cfg(target_os = "linux")]
+    let settings = settings.set_user_timeout(Duration::from_secs(10));
+    settings
+}
+
+async fn warn_of_eviction(mut connection: ConnectionManager) {
+    let info: Result<InfoDict, _> =
+        redis::cmd("INFO").arg("memory").query_async(&mut connection).await;
+    let policy = info.ok().and_then(|info| info.get::<String>("maxmemory_policy"));
+    match policy.as_deref() {
+        Some("noeviction") => {}
+        Some(policy) => tracing::warn!(
+            target: "agentmail",
+            policy,
+            "this Redis server may evict what was handled, and copies would be handled again: \
+             set maxmemory-policy to noeviction"
+        ),
+        None => tracing::debug!(target: "agentmail", "whether this Redis server evicts is unknown"),
+    }
+}
+
+/// `rustls` asks for one implementation a process. One that the application has chosen stands.
+#[cfg(feature = "redis-tls")]
+fn choose_cryptography() {
+    use rustls::crypto::{CryptoProvider, ring};
+
+    if CryptoProvider::get_default().is_none() {
+        // Somebody else may have been faster, which is as good.
+        _ = ring::default_provider().install_default();
+    }
+}
+
+/// Why an address cannot be that of a Redis server.
+#[derive(Debug)]
+pub struct RedisError(redis::RedisError);
+
+impl fmt::Display for RedisError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the address of the Redis server cannot be used")
+    }
+}
+
+impl Error for RedisError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}

@@ -1,0 +1,236 @@
+//! What becomes of a claim, whatever happens to the task that holds it.
+#![cfg(feature = "dedupe")]
+#![expect(clippy::unwrap_used, reason = "a broken test panics")]
+
+use std::{
+    future::{pending, ready},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use agentmail_receive::{
+    Backend, Dedupe, Delivery, Key, Memory, Refusal, Store, WebhookConfig,
+    dedupe::{BackendError, Claimed, Holding, Owner},
+};
+use agentmail_verify::{Header, Secret, SignedHeaders, Signer, Tolerance, UnixTime, Verifier};
+use bytes::Bytes;
+use futures_util::{FutureExt, stream};
+
+const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
+const MAIL: &str = r#"{"type":"mail.received","agent_id":"my-agent","message_id":"a"}"#;
+
+fn verifier() -> Verifier {
+    Verifier::new(Secret::new("whsec_test_secret").unwrap())
+}
+
+fn delivery(body: &str) -> Delivery {
+    let signed = Signer::new(Secret::new("whsec_test_secret").unwrap()).sign(NOW, body.as_bytes());
+    let headers = SignedHeaders::read(|header| signed.lines(header)).unwrap();
+    Delivery::verify(&verifier(), &headers, Bytes::from(body.to_owned()), NOW).unwrap()
+}
+
+/// Memory that keeps a record of calls, and can be told not to answer.
+#[derive(Clone, Default)]
+struct Recorder {
+    memory: Memory,
+    calls: Arc<Mutex<Vec<String>>>,
+    silent: Arc<AtomicBool>,
+}
+
+impl Recorder {
+    fn calls(&self) -> Vec<String> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    /// Notes a call; waits for ever where the store is told to be silent, once it is carried out.
+    async fn note<T>(
+        &self,
+        call: String,
+        answer: impl Future<Output = Result<T, BackendError>>,
+    ) -> Result<T, BackendError> {
+        let answer = answer.await;
+        self.calls.lock().unwrap().push(call);
+        if self.silent.swap(false, Ordering::SeqCst) { pending().await } else { answer }
+    }
+}
+
+impl Backend for Recorder {
+    async fn claim(
+        &self,
+        key: Key,
+        owner: Owner,
+        lease: Duration,
+    ) -> Result<Claimed, BackendError> {
+        self.note("claim".into(), self.memory.claim(key, owner, lease)).await
+    }
+
+    async fn renew(
+        &self,
+        key: Key,
+        owner: Owner,
+        lease: Duration,
+    ) -> Result<Holding, BackendError> {
+        self.note("renew".into(), self.memory.renew(key, owner, lease)).await
+    }
+
+    async fn complete(
+        &self,
+        key: Key,
+        owner: Owner,
+        retention: Duration,
+    ) -> Result<Holding, BackendError> {
+        let call = format!("complete for {} s", retention.as_secs());
+        self.note(call, self.memory.complete(key, owner, retention)).await
+    }
+
+    async fn release(&self, key: Key, owner: Owner) -> Result<(), BackendError> {
+        self.note("release".into(), self.memory.release(key, owner)).await
+    }
+
+    async fn forget(&self, key: Key) -> Result<bool, BackendError> {
+        self.memory.forget(key).await
+    }
+}
+
+async fn until(condition: impl Fn() -> bool) {
+    while !condition() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+const COMPLETE: &str = "complete for 259200 s";
+
+#[tokio::test]
+async fn a_claim_is_completed_or_released_by_what_the_handler_answered() {
+    for (succeeded, calls, next) in [
+        (true, ["claim", COMPLETE], Some(Refusal::AlreadyHandled)),
+        (false, ["claim", "release"], None),
+    ] {
+        let recorder = Recorder::default();
+        let dedupe = Dedupe::new(recorder.clone(), "test");
+
+        dedupe.claim(&delivery(MAIL)).await.unwrap().end(succeeded).await;
+
+        assert_eq!(recorder.calls(), calls);
+        let again = dedupe.claim(&delivery(MAIL)).await;
+        assert_eq!(again.err().map(|rejection| rejection.refusal()), next);
+    }
+}
+
+#[tokio::test]
+async fn a_claim_that_is_dropped_frees_its_message() {
+    let recorder = Recorder::default();
+    let dedupe = Dedupe::new(recorder.clone(), "test");
+
+    drop(dedupe.claim(&delivery(MAIL)).await.unwrap());
+    until(|| recorder.calls().len() == 2).await;
+
+    assert_eq!(recorder.calls(), ["claim", "release"]);
+    assert!(dedupe.claim(&delivery(MAIL)).await.is_ok());
+}
+
+#[test]
+fn a_claim_can_be_dropped_outside_of_any_runtime_and_by_a_panic() {
+    let recorder = Recorder::default();
+    let dedupe = Dedupe::new(recorder.clone(), "test");
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().build().unwrap();
+
+    for _ in 0..2 {
+        let claim = runtime.block_on(async {
+            loop {
+                if let Ok(claim) = dedupe.claim(&delivery(MAIL)).await {
+                    break claim;
+                }
+            }
+        });
+        let panicked = thread::spawn(move || {
+            let _claim = claim;
+            panic!("as planned");
+        });
+        assert!(panicked.join().is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_completion_that_is_cancelled_is_made_up_for_and_never_released() {
+    let recorder = Recorder::default();
+    let store = Store::new(recorder.clone());
+    let dedupe = Dedupe::new(store.clone(), "test");
+    let claim = dedupe.claim(&delivery(MAIL)).await.unwrap();
+
+    recorder.silent.store(true, Ordering::SeqCst);
+    let end = tokio::spawn(claim.end(true));
+    until(|| recorder.calls().len() == 2).await;
+    end.abort();
+    assert!(end.await.is_err());
+    store.drain().await;
+
+    assert_eq!(recorder.calls(), ["claim", COMPLETE, COMPLETE]);
+    assert_eq!(store.counts().completed, 1);
+}
+
+#[tokio::test]
+async fn a_claim_that_was_granted_too_late_is_given_back() {
+    let recorder = Recorder::default();
+    let store = Store::new(recorder.clone()).with_deadline(Duration::from_millis(50));
+    let dedupe = Dedupe::new(store.clone(), "test");
+
+    recorder.silent.store(true, Ordering::SeqCst);
+    let refused = dedupe.claim(&delivery(MAIL)).await.unwrap_err();
+    assert_eq!(refused.refusal(), Refusal::StoreUnavailable);
+    store.drain().await;
+
+    assert_eq!(recorder.calls(), ["claim", "release"]);
+    assert!(dedupe.claim(&delivery(MAIL)).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_is_handled_is_remembered_for_as_long_as_a_copy_may_be_fresh() {
+    let recorder = Recorder::default();
+    let dedupe = Dedupe::new(Store::new(recorder.clone()).with_retention(Duration::ZERO), "test");
+    let day = Duration::from_secs(24 * 3_600);
+    let tolerance = Tolerance::default().with_max_age(day * 30).unwrap();
+    let config = WebhookConfig::new(verifier().with_tolerance(tolerance))
+        .body_timeout(Duration::from_secs(7))
+        .clock(NOW);
+    let signed = Signer::new(Secret::new("whsec_test_secret").unwrap()).sign(NOW, MAIL.as_bytes());
+    let body = stream::once(ready(Ok::<_, std::io::Error>(MAIL.as_bytes())));
+    let received = config.receive(|header: Header| signed.lines(header), None, body);
+
+    let delivery = received.now_or_never().unwrap().unwrap();
+    dedupe.claim(&delivery).await.unwrap().end(true).await;
+
+    // 30 days and 300 seconds of tolerance, the body's 7 seconds, and a minute for two clocks.
+    let seconds = 30 * 24 * 3_600 + 300 + 7 + 60;
+    assert_eq!(recorder.calls(), ["claim".into(), format!("complete for {seconds} s")]);
+}
+
+#[tokio::test]
+async fn a_body_that_can_be_read_in_two_ways_is_known_by_its_bytes() {
+    let twice = |first: &str, second: &str| {
+        format!(r#"{{"type":"t","agent_id":"a","message_id":"{first}","message_id":"{second}"}}"#)
+    };
+    let keys = [twice("a", "b"), twice("b", "a"), twice("a", "a")].map(|body| {
+        let key = Key::of_delivery("test", &delivery(&body));
+        assert_eq!(key, Key::of_body("test", body.as_bytes()));
+        key
+    });
+
+    assert!(keys[0] != keys[1] && keys[1] != keys[2] && keys[0] != keys[2]);
+    assert!(!keys.contains(&Key::of_message("test", "t", "a", "a")));
+}
+
+#[test]
+fn a_lease_that_could_not_be_renewed_in_time_is_no_setting() {
+    for (lease, fits) in [(0, false), (999, false), (1_000, true), (86_400_000, true)] {
+        let store = Store::new(Memory::new()).with_lease(Duration::from_millis(lease));
+        assert_eq!(store.is_ok(), fits, "{lease} ms");
+    }
+    let error = Store::new(Memory::new()).with_lease(Duration::MAX).unwrap_err();
+    assert_eq!(error.to_string(), "the lease of a claim must be between a second and a day");
+}
