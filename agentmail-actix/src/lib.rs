@@ -1,13 +1,19 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "dedupe")]
+pub mod dedupe;
 mod delivery;
 mod extract;
 mod headers;
 pub mod middleware;
 mod rejection;
 
+#[cfg(feature = "dedupe")]
+pub use agentmail_receive::{Counts, Key, Memory, Store};
 pub use agentmail_receive::{Receive, Refusal, Source, WebhookConfig};
+#[cfg(feature = "redis")]
+pub use agentmail_receive::{Redis, RedisError};
 pub use agentmail_verify::{
     Clock, Event, Header, Label, LabelError, MailReceived, PayloadError, Receipt, Secret,
     SecretError, Signature, SignedDelivery, SignedHeaders, Signer, SystemClock, Timestamp,
@@ -15,6 +21,8 @@ pub use agentmail_verify::{
     VerifyError,
 };
 
+#[cfg(feature = "dedupe")]
+pub use dedupe::DedupeWebhook;
 pub use delivery::Delivery;
 pub use extract::{Verified, Webhook};
 pub use middleware::VerifyWebhook;

@@ -17,7 +17,7 @@ pub struct Verify<S> {
 }
 
 impl<S> Verify<S> {
-    pub(super) fn new(inner: S, config: WebhookConfig) -> Self {
+    pub(crate) fn new(inner: S, config: WebhookConfig) -> Self {
         Self { inner: Rc::new(inner), config }
     }
 }

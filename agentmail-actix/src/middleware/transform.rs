@@ -33,6 +33,20 @@ impl VerifyWebhook {
     pub fn new(config: impl Into<WebhookConfig>) -> Self {
         Self { config: config.into() }
     }
+
+    /// Handles each message once, too: a copy of one that was handled is answered 200, a copy of one
+    /// that is being handled 503. See the [module](crate::dedupe).
+    ///
+    /// The scope keeps apart what must not swallow each other's messages: two routes that one message
+    /// goes to, or staging and production on one store.
+    #[cfg(feature = "dedupe")]
+    pub fn dedupe(
+        self,
+        store: impl Into<agentmail_receive::Store>,
+        scope: impl Into<std::sync::Arc<str>>,
+    ) -> crate::DedupeWebhook {
+        crate::DedupeWebhook::new(self.config, agentmail_receive::Dedupe::new(store, scope))
+    }
 }
 
 impl<S, B> Transform<S, ServiceRequest> for VerifyWebhook
