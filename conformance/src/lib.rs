@@ -1,4 +1,7 @@
-//! What a receiver must answer to each delivery: `cases.json`, written by `cases.py`, and run by
-//! `tests/table` against the core, the axum layer and extractor, and the actix-web middleware and
-//! extractor.
+//! What a receiver must answer to each delivery: `cases.json`, made by `cases.py`, and the tests that run
+//! it. Here stands what these tests share.
 #![forbid(unsafe_code)]
+
+mod redis_server;
+
+pub use redis_server::RedisServer;

@@ -1,0 +1,121 @@
+use std::{
+    io,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+    time::Duration,
+};
+
+/// A Redis server of a test's own: `redis-server` on a free port, with its data in a folder that goes
+/// with it.
+#[derive(Debug)]
+pub struct RedisServer {
+    port: u16,
+    folder: PathBuf,
+    options: Vec<String>,
+    process: Option<Child>,
+}
+
+impl RedisServer {
+    /// Starts one with these options, such as `["--appendonly", "yes"]`.
+    ///
+    /// # Errors
+    ///
+    /// `redis-server` is not installed, or does not start.
+    pub fn start(options: &[&str]) -> io::Result<Self> {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let folder =
+            std::env::temp_dir().join(format!("agentmail-redis-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&folder)?;
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let options = options.iter().map(ToString::to_string).collect();
+        let mut server = Self { port, folder, options, process: None };
+        server.resume()?;
+        Ok(server)
+    }
+
+    /// Returns its address, `redis://…`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Returns the folder of its data.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Starts it again after [`kill`](Self::kill), on the same port, with what it had stored.
+    ///
+    /// # Errors
+    ///
+    /// It does not start.
+    pub fn resume(&mut self) -> io::Result<()> {
+        let process = Command::new("redis-server")
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+            .args(["--enable-debug-command", "local"])
+            .args(&self.options)
+            .arg("--dir")
+            .arg(&self.folder)
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|error| {
+                io::Error::other(format!("redis-server (Debian: redis-server): {error}"))
+            })?;
+        let process = self.process.insert(process);
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            if process.try_wait()?.is_some() {
+                return Err(io::Error::other("redis-server has ended at once"));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Kills it: connections break, and what it has not stored is lost.
+    ///
+    /// # Errors
+    ///
+    /// It does not run.
+    pub fn kill(&mut self) -> io::Result<()> {
+        let mut process = self.process.take().ok_or(io::ErrorKind::NotFound)?;
+        process.kill()?;
+        process.wait().map(drop)
+    }
+
+    /// Freezes it: connections stay, and nothing is answered.
+    ///
+    /// # Errors
+    ///
+    /// It does not run.
+    pub fn freeze(&self) -> io::Result<()> {
+        self.signal("-STOP")
+    }
+
+    /// Lets it go on after [`freeze`](Self::freeze).
+    ///
+    /// # Errors
+    ///
+    /// It does not run.
+    pub fn thaw(&self) -> io::Result<()> {
+        self.signal("-CONT")
+    }
+
+    fn signal(&self, signal: &str) -> io::Result<()> {
+        let process = self.process.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        Command::new("kill").args([signal, &process.id().to_string()]).status().map(drop)
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        // Both may have happened already.
+        _ = self.kill();
+        _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
