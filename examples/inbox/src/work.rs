@@ -14,6 +14,9 @@ pub(crate) type WorkError = Box<dyn Error + Send + Sync>;
 /// It runs at least once for each message, and again after a crash that came between its effect and
 /// the record of it. So let the effect be safe to repeat, or hand the message's identity on to whatever
 /// has it (an idempotency key), or write it in the transaction that records the message as done.
+///
+/// It is dropped at the time limit, which can only strike where it awaits: hand what blocks to
+/// `spawn_blocking`, with a limit of its own.
 pub(crate) async fn work(message: Message, faults: &Faults) -> Result<(), WorkError> {
     // serde_json's own error would quote the mail.
     let event = serde_json::from_slice(&message.body).map_err(|_| "the body is not an event")?;

@@ -86,6 +86,68 @@ fn a_crash_loses_nothing_that_was_answered_200() {
 }
 
 #[test]
+fn a_crash_between_the_work_and_its_record_repeats_the_work() {
+    let folder = Folder::new();
+    let operator = folder.database();
+    let mut receiver = held_in_mid_work(&folder);
+
+    // Nothing can be written while the work ends.
+    operator.execute_batch("BEGIN IMMEDIATE").unwrap();
+    fs::remove_file(folder.path("hold")).unwrap();
+    receiver.waits_for_log(" done ");
+    let (_, log) = receiver.stop("KILL");
+    assert_eq!(log.matches("mail of an unverified sender").count(), 1, "{log}");
+    operator.execute_batch("ROLLBACK").unwrap();
+
+    let receiver = Receiver::start(&folder, &[]);
+    receiver.waits_for_counts(&counts(0, 0, 1, 0));
+    let (_, log) = receiver.stop("TERM");
+    assert_eq!(log.matches("mail of an unverified sender").count(), 1, "once more: {log}");
+}
+
+#[test]
+fn an_outcome_is_recorded_once_the_database_can_be_written_again() {
+    let folder = Folder::new();
+    let operator = folder.database();
+    let mut receiver = held_in_mid_work(&folder);
+
+    operator.execute_batch("BEGIN IMMEDIATE").unwrap();
+    fs::remove_file(folder.path("hold")).unwrap();
+    receiver.waits_for_log("cannot record the outcome");
+    operator.execute_batch("ROLLBACK").unwrap();
+
+    receiver.waits_for_counts(&counts(0, 0, 1, 0));
+    let (_, log) = receiver.stop("TERM");
+    assert_eq!(log.matches(" begun ").count(), 1, "{log}");
+}
+
+/// Starts a receiver whose only message is in work, as long as the file `hold` is there.
+fn held_in_mid_work(folder: &Folder) -> Receiver {
+    let hold = touch(&folder.path("hold"));
+    let receiver = Receiver::start(folder, &[("HOLD", &hold), ("TIME_LIMIT", "86400000")]);
+    assert_eq!(receiver.mail("msg-1"), 200);
+    receiver.waits_for_counts(&counts(0, 1, 0, 0));
+    receiver
+}
+
+#[test]
+fn what_was_done_long_ago_is_forgotten_and_what_was_not_is_kept() {
+    let folder = Folder::new();
+    let receiver = Receiver::start(&folder, &[("POISON", "bad"), ("ATTEMPTS", "1")]);
+    for id in ["long ago", "lately", "bad"] {
+        assert_eq!(receiver.mail(id), 200);
+    }
+    receiver.waits_for_counts(&counts(0, 0, 2, 1));
+    receiver.stop("TERM");
+    let aged = "UPDATE inbox SET received_at = 0 WHERE message_id <> 'lately'";
+    assert_eq!(folder.database().execute(aged, []), Ok(2));
+
+    let receiver = Receiver::start(&folder, &[]);
+
+    receiver.waits_for_counts(&counts(0, 0, 1, 1));
+}
+
+#[test]
 fn a_message_that_brings_the_process_down_is_dead_after_the_last_attempt() {
     let folder = Folder::new();
     let hold = touch(&folder.path("hold"));

@@ -39,7 +39,9 @@ impl Folder {
 
     /// A connection beside the receiver's, as an operator has it.
     pub(crate) fn database(&self) -> Connection {
-        Connection::open(self.path("inbox.db")).unwrap()
+        let database = Connection::open(self.path("inbox.db")).unwrap();
+        database.busy_timeout(Duration::from_secs(86_400)).unwrap();
+        database
     }
 
     /// What the receiver's command line is made of. It fails fast, and tries again at once.
