@@ -5,7 +5,20 @@
 //! ```
 //!
 //! A delivery is answered 200 once its message stands on disk, and 503 if it cannot be written. From
-//! there workers take it: at least once, again after a failure, and not for ever.
+//! there workers take it: at least once, again after a failure, and not for ever. SIGTERM and SIGINT
+//! let the current work end; the rest stays for the next start.
+//!
+//! | variable | what it is | default |
+//! | --- | --- | --- |
+//! | `WEBHOOK_SIGNING_SECRET` | the agent's signing secret | |
+//! | `LISTEN` | the address | `127.0.0.1:8080` |
+//! | `INBOX` | the database; made if it is not there | `inbox.db` |
+//! | `ATTEMPTS` | how often a message is tried | 12 |
+//! | `FIRST_PAUSE` | after the first failure, in milliseconds; doubled by each that follows | 1000 |
+//! | `TIME_LIMIT` | of one attempt, in milliseconds | 60000 |
+//! | `FAIL_FIRST`, `POISON`, `HOLD` | faults to try it with: see `work.rs` | none |
+//!
+//! `GET /handled` answers the number of messages that are done, `GET /inbox` those of all states.
 #![forbid(unsafe_code)]
 
 mod counts;

@@ -182,9 +182,8 @@ fn a_poison_message_ends_dead_and_blocks_no_other() {
     assert_eq!(log.matches("the work panicked").count(), 5, "{log}");
     assert_eq!(log.matches("ERROR").count(), 1, "{log}");
 
-    // What docs/after-an-outage.md says to do once the cause is mended.
-    let again = "UPDATE inbox SET state = 'new', attempts = 0, due_at = 0 WHERE state = 'dead'";
-    assert_eq!(folder.database().execute(again, []), Ok(1));
+    // The cause is mended.
+    assert_eq!(folder.database().execute(guide("SET state = 'new'"), []), Ok(1));
     let receiver = Receiver::start(&folder, &[]);
     receiver.waits_for_counts(&counts(0, 0, 3, 0));
 }
@@ -205,6 +204,28 @@ fn a_failure_is_tried_again_and_a_slow_attempt_is_a_failure() {
     receiver.waits_for_counts(&counts(0, 0, 1, 1));
     let (_, log) = receiver.stop("TERM");
     assert_eq!(log.matches("not done within the time limit").count(), 2, "{log}");
+}
+
+#[test]
+fn a_pause_that_a_wrong_clock_has_moved_into_the_future_can_be_ended() {
+    let folder = Folder::new();
+    let in_a_day = [("FAIL_FIRST", "1"), ("FIRST_PAUSE", "86400000")];
+    let mut receiver = Receiver::start(&folder, &in_a_day);
+    assert_eq!(receiver.mail("msg-1"), 200);
+    receiver.waits_for_log("tried again after the pause");
+    receiver.waits_for_counts(&counts(1, 0, 0, 0));
+
+    assert_eq!(folder.database().execute(guide("SET due_at = 0 WHERE"), []), Ok(1));
+
+    receiver.waits_for_counts(&counts(0, 0, 1, 0));
+}
+
+/// Returns the statement in docs/after-an-outage.md that contains this.
+fn guide(mark: &str) -> &'static str {
+    let mut snippets = include_str!("../../../docs/after-an-outage.md").split("```sql\n").skip(1);
+    let statements =
+        snippets.find_map(|snippet| snippet.split("```").next().filter(|s| s.contains(mark)));
+    statements.unwrap()
 }
 
 #[test]
