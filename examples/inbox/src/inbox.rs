@@ -1,8 +1,6 @@
 use std::{
     error::Error,
-    fs::{File, TryLockError},
-    io,
-    os::unix::fs::OpenOptionsExt,
+    fs::File,
     path::Path,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -13,7 +11,8 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, named_params}
 use tokio::{sync::Mutex, task};
 
 use crate::{
-    counts::Counts, error::InboxError, identity::Identity, message::Message, schedule::Schedule,
+    counts::Counts, database, error::InboxError, identity::Identity, message::Message,
+    schedule::Schedule,
 };
 
 /// The messages on disk, from their arrival until long after their work is done.
@@ -39,9 +38,6 @@ pub(crate) enum Outcome {
 }
 
 impl Inbox {
-    /// How long anything but the disk may keep a write waiting: an operator's shell, a backup.
-    const PATIENCE: Duration = Duration::from_secs(2);
-
     /// Opens the inbox at this path, or makes it. A message whose attempt was cut off, by a crash of the
     /// former owner, is due again.
     ///
@@ -49,7 +45,7 @@ impl Inbox {
     ///
     /// Another process owns it; or it is not to be read, written or made.
     pub(crate) fn open(path: &Path) -> Result<Self, Box<dyn Error>> {
-        let open = || Ok::<_, Box<dyn Error>>((own(path)?, connect(path)?));
+        let open = || Ok::<_, Box<dyn Error>>((database::own(path)?, database::connect(path)?));
         let (owner, connection) =
             open().map_err(|error| format!("cannot open INBOX {}: {error}", path.display()))?;
         Ok(Self { connection: Arc::new(Mutex::new(connection)), _owner: Arc::new(owner) })
@@ -175,37 +171,6 @@ impl Inbox {
     }
 }
 
-/// Locks the file beside the database that says whose it is. (Not the database, which has
-/// locks of its own.)
-fn own(path: &Path) -> io::Result<File> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let file = private_file(Path::new(&name))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(io::Error::other("another process uses it")),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
-}
-
-fn connect(path: &Path) -> Result<Connection, Box<dyn Error>> {
-    // SQLite gives its other files the permissions of this one.
-    private_file(path)?;
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(Inbox::PATIENCE)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    // With WAL, anything less loses what was committed when the power fails.
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.execute_batch(include_str!("schema.sql"))?;
-    connection.execute("UPDATE inbox SET state = 'new' WHERE state = 'running'", [])?;
-    Ok(connection)
-}
-
-/// Opens a file that only its owner may read, since mail is personal.
-fn private_file(path: &Path) -> io::Result<File> {
-    File::options().create(true).append(true).mode(0o600).open(path)
-}
-
 /// Returns the time, in milliseconds since 1970.
 fn now() -> i64 {
     milliseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
@@ -217,26 +182,4 @@ fn after(pause: Duration) -> i64 {
 
 fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{env, fs, process};
-
-    use super::*;
-
-    #[test]
-    fn what_is_committed_has_reached_the_disk() {
-        let path = env::temp_dir().join(format!("agentmail-inbox-{}.db", process::id()));
-        let connection = connect(&path).unwrap();
-
-        let setting = |name| connection.pragma_query_value(None, name, |row| row.get(0));
-        assert_eq!(setting("synchronous"), Ok(2), "2 is FULL");
-        let mode: rusqlite::Result<String> =
-            connection.pragma_query_value(None, "journal_mode", |row| row.get(0));
-        assert_eq!(mode.as_deref(), Ok("wal"));
-
-        drop(connection);
-        fs::remove_file(path).unwrap();
-    }
 }

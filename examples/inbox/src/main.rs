@@ -22,6 +22,8 @@
 #![forbid(unsafe_code)]
 
 mod counts;
+mod database;
+mod environment;
 mod error;
 mod identity;
 mod inbox;

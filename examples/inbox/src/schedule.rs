@@ -1,4 +1,6 @@
-use std::{env, error::Error, str::FromStr, time::Duration};
+use std::{error::Error, num::NonZeroU32, time::Duration};
+
+use crate::environment::number;
 
 /// When a message is tried again, and how often.
 ///
@@ -19,7 +21,7 @@ impl Schedule {
     /// Reads `ATTEMPTS`, `FIRST_PAUSE` (milliseconds) and `TIME_LIMIT` (milliseconds).
     pub(crate) fn from_env() -> Result<Self, Box<dyn Error>> {
         Ok(Self {
-            attempts: number("ATTEMPTS")?.unwrap_or(12),
+            attempts: number("ATTEMPTS")?.map_or(12, NonZeroU32::get),
             first_pause: Duration::from_millis(number("FIRST_PAUSE")?.unwrap_or(1_000)),
             time_limit: Duration::from_millis(number("TIME_LIMIT")?.unwrap_or(60_000)),
         })
@@ -41,12 +43,6 @@ impl Schedule {
         let pause = self.first_pause.saturating_mul(2_u32.saturating_pow(doublings));
         pause.min(Self::LONGEST_PAUSE)
     }
-}
-
-/// Reads a number from the environment.
-pub(crate) fn number<T: FromStr>(name: &str) -> Result<Option<T>, String> {
-    let Ok(text) = env::var(name) else { return Ok(None) };
-    text.parse().map(Some).map_err(|_| format!("{name} must be a whole number"))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use agentmail_axum::Event;
 use agentmail_examples::note;
 use tokio::{fs, time};
 
-use crate::{message::Message, schedule::number};
+use crate::{environment::number, message::Message};
 
 /// Why an attempt has failed. Its text is logged: keep the mail's content out of it.
 pub(crate) type WorkError = Box<dyn Error + Send + Sync>;
@@ -21,7 +21,7 @@ pub(crate) async fn work(message: Message, faults: &Faults) -> Result<(), WorkEr
     // serde_json's own error would quote the mail.
     let event = serde_json::from_slice(&message.body).map_err(|_| "the body is not an event")?;
     faults.strike(&event, message.attempt).await?;
-    note(&event);
+    note(&event); // looks at `sender_verified` before it does anything
     Ok(())
 }
 

@@ -320,7 +320,8 @@ fn a_wrong_set_up_is_one_sentence() {
         (&[("WEBHOOK_SIGNING_SECRET", "")][..], "the signing secret is empty"),
         (&[("INBOX", missing.to_str().unwrap())], "No such file"),
         (&[], "another process uses it"),
-        (&[("ATTEMPTS", "-1")], "ATTEMPTS must be a whole number"),
+        (&[("ATTEMPTS", "0")], "ATTEMPTS: number would be zero"),
+        (&[("FAIL_FIRST", "-1")], "FAIL_FIRST: invalid digit"),
     ] {
         let output = Receiver::output(&folder, variables);
         let stderr = String::from_utf8_lossy(&output.stderr);
