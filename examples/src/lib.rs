@@ -15,6 +15,9 @@ mod snippets {
     #[doc = include_str!("../../README.md")]
     struct Readme;
 
+    #[doc = include_str!("../../docs/after-an-outage.md")]
+    struct AfterAnOutage;
+
     #[doc = include_str!("../../docs/deploy.md")]
     struct Deploy;
 

@@ -1,0 +1,185 @@
+use std::{
+    error::Error,
+    fs::File,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, named_params};
+use tokio::{sync::Mutex, task};
+
+use crate::{
+    counts::Counts, database, error::InboxError, identity::Identity, message::Message,
+    schedule::Schedule,
+};
+
+/// The messages on disk, from their arrival until long after their work is done.
+///
+/// What is written here has reached the disk when the call returns. One process owns an inbox.
+/// A clone is a reference count.
+#[derive(Debug, Clone)]
+pub(crate) struct Inbox {
+    connection: Arc<Mutex<Connection>>,
+    /// Locked, by which the operating system knows whether the owner lives.
+    _owner: Arc<File>,
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The work is done.
+    Done,
+    /// It has failed, and is tried again after this pause.
+    Failed { pause: Duration },
+    /// It has failed for the last time. The message is kept for an operator.
+    Dead,
+}
+
+impl Inbox {
+    /// Opens the inbox at this path, or makes it. A message whose attempt was cut off, by a crash of the
+    /// former owner, is due again.
+    ///
+    /// # Errors
+    ///
+    /// Another process owns it; or it is not to be read, written or made.
+    pub(crate) fn open(path: &Path) -> Result<Self, Box<dyn Error>> {
+        let open = || Ok::<_, Box<dyn Error>>((database::own(path)?, database::connect(path)?));
+        let (owner, connection) =
+            open().map_err(|error| format!("cannot open INBOX {}: {error}", path.display()))?;
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), _owner: Arc::new(owner) })
+    }
+
+    /// Stores an event, unless it is there already; returns whether it is new.
+    pub(crate) async fn store(
+        &self,
+        kind: String,
+        identity: Identity,
+        body: Bytes,
+    ) -> Result<bool, InboxError> {
+        self.call(move |connection| {
+            let (agent_id, message_id, digest) = match identity {
+                Identity::Mail { agent_id, message_id } => (Some(agent_id), Some(message_id), None),
+                Identity::Digest(digest) => (None, None, Some(digest)),
+            };
+            // One statement is one transaction.
+            let inserted = connection.execute(
+                "INSERT INTO inbox (kind, agent_id, message_id, digest, body, received_at, due_at)
+                 VALUES (:kind, :agent_id, :message_id, :digest, :body, :now, :now)
+                 ON CONFLICT DO NOTHING",
+                named_params! {
+                    ":kind": kind,
+                    ":agent_id": agent_id,
+                    ":message_id": message_id,
+                    ":digest": digest,
+                    ":body": &body[..],
+                    ":now": now(),
+                },
+            )?;
+            Ok(inserted == 1)
+        })
+        .await
+    }
+
+    /// Takes the message that has been due for the longest time, if there is one.
+    ///
+    /// The attempt is counted, and the next one planned, *before* this one begins: a message that
+    /// brings the process down is dead after as many attempts as any other.
+    pub(crate) async fn take(&self, schedule: Schedule) -> Result<Option<Message>, InboxError> {
+        self.call(move |connection| {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let next = transaction
+                .prepare(
+                    "SELECT id, attempts + 1, body FROM inbox
+                     WHERE state = 'new' AND due_at <= ?1 ORDER BY due_at, id LIMIT 1",
+                )?
+                .query_row([now()], |row| {
+                    Ok(Message { id: row.get(0)?, attempt: row.get(1)?, body: row.get(2)? })
+                })
+                .optional()?;
+            let Some(message) = next else { return Ok(None) };
+            transaction.execute(
+                "UPDATE inbox SET state = 'running', attempts = ?2, due_at = ?3 WHERE id = ?1",
+                (message.id, message.attempt, after(schedule.pause_after(message.attempt))),
+            )?;
+            transaction.commit()?;
+            Ok(Some(message))
+        })
+        .await
+    }
+
+    /// Records what came of the attempt that [`take`](Self::take) began.
+    pub(crate) async fn record(&self, id: i64, outcome: Outcome) -> Result<(), InboxError> {
+        let (state, due_at) = match outcome {
+            Outcome::Done => ("done", now()),
+            Outcome::Failed { pause } => ("new", after(pause)),
+            Outcome::Dead => ("dead", now()),
+        };
+        self.call(move |connection| {
+            connection.execute(
+                "UPDATE inbox SET state = ?2, due_at = ?3 WHERE id = ?1",
+                (id, state, due_at),
+            )
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Forgets messages that are done and arrived before so long a time; returns how many. A copy of one
+    /// that arrives afterwards is new.
+    pub(crate) async fn forget(&self, age: Duration) -> Result<usize, InboxError> {
+        let since = now().saturating_sub(milliseconds(age));
+        self.call(move |connection| {
+            connection
+                .execute("DELETE FROM inbox WHERE state = 'done' AND received_at < ?1", [since])
+        })
+        .await
+    }
+
+    /// Counts the messages by their state.
+    pub(crate) async fn counts(&self) -> Result<Counts, InboxError> {
+        self.call(|connection| {
+            connection.query_one(
+                "SELECT count(*) FILTER (WHERE state = 'new'),
+                        count(*) FILTER (WHERE state = 'running'),
+                        count(*) FILTER (WHERE state = 'done'),
+                        count(*) FILTER (WHERE state = 'dead') FROM inbox",
+                [],
+                |row| {
+                    Ok(Counts {
+                        new: row.get(0)?,
+                        running: row.get(1)?,
+                        done: row.get(2)?,
+                        dead: row.get(3)?,
+                    })
+                },
+            )
+        })
+        .await
+    }
+
+    /// Runs one query where it may block. Those who wait for their turn hold no thread.
+    async fn call<T, F>(&self, query: F) -> Result<T, InboxError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let mut connection = Arc::clone(&self.connection).lock_owned().await;
+        Ok(task::spawn_blocking(move || query(&mut connection)).await??)
+    }
+}
+
+/// Returns the time, in milliseconds since 1970.
+fn now() -> i64 {
+    milliseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn after(pause: Duration) -> i64 {
+    now().saturating_add(milliseconds(pause))
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

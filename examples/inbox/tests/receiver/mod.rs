@@ -1,0 +1,199 @@
+//! The receiver as a real process on a database of its own.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use agentmail_examples::Sender;
+use rusqlite::Connection;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_transactional_inbox");
+const SECRET: &str = "whsec_of_this_test";
+
+/// A folder for one test.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("agentmail-inbox-{}-{next}", std::process::id());
+        let folder = env::temp_dir().join(name);
+        _ = fs::remove_dir_all(&folder); // of a former run that was killed
+        fs::create_dir(&folder).unwrap();
+        Self(folder)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// A connection beside the receiver's, as an operator has it.
+    pub(crate) fn database(&self) -> Connection {
+        let database = Connection::open(self.path("inbox.db")).unwrap();
+        database.busy_timeout(Duration::from_secs(86_400)).unwrap();
+        database
+    }
+
+    /// What the receiver's command line is made of. It fails fast, and tries again at once.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        for name in ["RUST_LOG", "ATTEMPTS", "TIME_LIMIT", "FAIL_FIRST", "POISON", "HOLD"] {
+            command.env_remove(name);
+        }
+        command
+            .env("RUST_BACKTRACE", "0")
+            .env("WEBHOOK_SIGNING_SECRET", SECRET)
+            .env("LISTEN", "127.0.0.1:0")
+            .env("INBOX", self.path("inbox.db"))
+            .env("FIRST_PAUSE", "1");
+        command
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A receiver that listens on a free port.
+pub(crate) struct Receiver {
+    process: Child,
+    log: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+    url: String,
+}
+
+impl Receiver {
+    pub(crate) fn start(folder: &Folder, variables: &[(&str, &str)]) -> Self {
+        Self::spawn(folder.command(BINARY).envs(variables.iter().copied()))
+    }
+
+    /// Starts one that cannot make a file longer than so many blocks of 512 bytes: a disk that is full.
+    pub(crate) fn start_on_small_disk(folder: &Folder, blocks: u32) -> Self {
+        let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec {BINARY}");
+        Self::spawn(folder.command("sh").args(["-c", &limited]))
+    }
+
+    /// Runs one that is expected to end by itself.
+    pub(crate) fn output(folder: &Folder, variables: &[(&str, &str)]) -> Output {
+        folder.command(BINARY).envs(variables.iter().copied()).output().unwrap()
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
+        let stdout = BufReader::new(process.stdout.take().unwrap());
+        let log = Arc::new(Mutex::new(String::new()));
+        let written = Arc::clone(&log);
+        // Whatever is logged is read, so that the pipe never fills.
+        let reader = thread::spawn(move || {
+            for line in stdout.lines() {
+                *written.lock().unwrap() += &(line.unwrap() + "\n");
+            }
+        });
+        let mut receiver = Self { process, log, reader: Some(reader), url: String::new() };
+        receiver.waits_for_log("listening at ");
+        let log = receiver.log();
+        let line = log.lines().find_map(|line| line.split_once("listening at "));
+        line.unwrap().1.clone_into(&mut receiver.url);
+        receiver
+    }
+
+    /// Sends a mail with this id; returns the status of the answer.
+    pub(crate) fn mail(&self, message_id: &str) -> u16 {
+        self.send(mail(message_id).as_bytes())
+    }
+
+    pub(crate) fn send(&self, body: &[u8]) -> u16 {
+        let url = format!("{}/agentmail/webhook", self.url);
+        Sender::new(SECRET).unwrap().send(&url, body, None).unwrap().status
+    }
+
+    pub(crate) fn get(&self, path: &str) -> String {
+        let mut response = ureq::get(format!("{}{path}", self.url)).call().unwrap();
+        response.body_mut().read_to_string().unwrap()
+    }
+
+    pub(crate) fn waits_for_counts(&self, counts: &str) {
+        until(&format!("the counts are {counts}"), || {
+            let found = self.get("/inbox");
+            // What is done or dead stays so: waiting would not help.
+            let settled = found.starts_with(r#"{"new":0,"running":0,"#);
+            assert!(!settled || found == counts, "{found} instead of {counts}");
+            found == counts
+        });
+    }
+
+    pub(crate) fn waits_for_log(&mut self, text: &str) {
+        until(&format!("the log says {text:?}"), || {
+            let ended = self.process.try_wait().unwrap().is_some();
+            let found = self.log().contains(text);
+            assert!(found || !ended, "it ended without {text:?}: {}", self.log());
+            found
+        });
+    }
+
+    /// Stops the receiver with a signal; returns whether it ended well, and its log.
+    pub(crate) fn stop(self, signal: &str) -> (bool, String) {
+        self.signal(signal);
+        self.end()
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let kill = format!("kill -{signal} {}", self.process.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Waits for its end; returns whether it ended well, and its log.
+    pub(crate) fn end(mut self) -> (bool, String) {
+        let ended_well = self.process.wait().unwrap().success();
+        self.reader.take().unwrap().join().unwrap();
+        (ended_well, self.log())
+    }
+
+    fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+}
+
+/// A failed test leaves no process behind.
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        _ = self.process.kill();
+        _ = self.process.wait();
+    }
+}
+
+pub(crate) fn mail(message_id: &str) -> String {
+    format!(
+        r#"{{"type":"mail.received","agent_id":"my-agent","message_id":"{message_id}","subject":"Quarterly"}}"#
+    )
+}
+
+/// Waits for as long as it takes.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    for round in 1_u32.. {
+        if holds() {
+            return;
+        }
+        if round.is_multiple_of(500) {
+            eprintln!("waiting until {what}");
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+pub(crate) fn touch(path: &Path) -> String {
+    fs::write(path, "").unwrap();
+    path.to_str().unwrap().to_owned()
+}
