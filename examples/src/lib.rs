@@ -21,6 +21,9 @@ mod snippets {
     #[doc = include_str!("../../docs/deploy.md")]
     struct Deploy;
 
+    #[doc = include_str!("../../docs/once-only.md")]
+    struct OnceOnly;
+
     #[doc = include_str!("../../docs/troubleshooting.md")]
     struct Troubleshooting;
 }

@@ -1,0 +1,261 @@
+#!/usr/bin/env python3
+"""Holds two processes of a receiver that share a Redis server to its word: each message is handled once.
+
+Usage: scripts/once.py BINARY             copies at once, a failing handler, a process killed in mid-handler, TLS
+       scripts/once.py BINARY --outages   50,000 deliveries by a sender that retries, while the Redis server is
+                                          frozen, killed, restarted and out of memory: minutes
+
+BINARY is `axum_redis` with its feature `tls`. Every run of its handler logs the message; this counts those lines. The Redis server is
+started on a free port, with its data in a folder of its own.
+"""
+
+import http.client
+import itertools
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import receivers
+from receivers import PATH, Receiver, check, now, signed
+
+RAN = re.compile(r'mail.message_id="([^"]+)"')
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+class Redis:
+    """A server that keeps each write before it answers."""
+
+    def __init__(self, folder, *options):
+        self.port, self.folder, self.options = free_port(), folder, options
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.folder, "--save", "",
+             "--appendonly", "yes", "--appendfsync", "always", *self.options], stdout=subprocess.DEVNULL)
+        while True:
+            try:
+                return self.ask("PING")
+            except OSError:
+                assert self.process.poll() is None, "redis-server has ended"
+                time.sleep(0.05)
+
+    def ask(self, *words):
+        """Sends an inline command and returns the first line of its answer."""
+        with socket.create_connection(("127.0.0.1", self.port)) as connection:
+            connection.sendall(" ".join(words).encode() + b"\r\n")
+            return connection.makefile("rb").readline()
+
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}"
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def mail(message):
+    return f'{{"type":"mail.received","agent_id":"my-agent","message_id":"{message}","sender_verified":true}}'.encode()
+
+
+def runs(*receivers):
+    """How often the handler ran with each message, in all processes."""
+    counts = {}
+    for receiver in receivers:
+        for line in list(receiver.log):
+            if ran := RAN.search(line):
+                counts[ran[1]] = counts.get(ran[1], 0) + 1
+    return counts
+
+
+class Sender:
+    """Sends over one connection to each receiver, and connects again where one broke."""
+
+    def __init__(self, *receivers):
+        self.turns = itertools.cycle(receivers)
+        self.connections = {}
+
+    def send(self, message):
+        """Returns the status of the answer, `None` for none; the next call goes to the next receiver."""
+        receiver, body = next(self.turns), mail(message)
+        connection = self.connections.setdefault(
+            receiver, http.client.HTTPConnection(receiver.host, receiver.port, timeout=60))
+        try:
+            headers = {name: value.decode() for name, value in signed(now(), body)}
+            connection.request("POST", PATH, body, headers)
+            answer = connection.getresponse()
+            answer.read()
+            return answer.status
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            return None
+
+
+def copies_at_once_are_handled_once(redis, binary, messages=200, copies=64):
+    processes = [Receiver(binary, REDIS_URL=redis.url()) for _ in range(2)]
+    statuses, start = [], threading.Barrier(copies)
+
+    def work(number):
+        sender = Sender(*processes[number % 2:], *processes[:number % 2])
+        for message in range(messages):
+            start.wait()
+            statuses.append(sender.send(f"copy-{message}"))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(copies)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    handled = sum(process.handled() for process in processes)
+    check("exit statuses", [process.stop() for process in processes], [0, 0])
+    check("every run", runs(*processes), {f"copy-{message}": 1 for message in range(messages)})
+    check("handled", handled, messages)
+    check("answers", (len(statuses), set(statuses) <= {200, 503}), (messages * copies, True))
+    print(f"{messages} messages, {copies} copies of each at once to two processes: {statuses.count(200)} x 200, {statuses.count(503)} x 503")
+
+
+def a_failure_is_tried_again(redis, binary):
+    process = Receiver(binary, REDIS_URL=redis.url(), HANDLER_FAILURES="2")
+    sender = Sender(process)
+    check("answers", [sender.send("failing") for _ in range(5)], [500, 500, 200, 200, 200])
+    process.stop()
+    check("runs", runs(process), {"failing": 3})
+
+
+def a_process_killed_in_mid_handler_frees_its_message(redis, binary):
+    victim = Receiver(binary, REDIS_URL=redis.url(), LEASE_SECONDS="3", HANDLER_MILLIS="3600000")
+    other = Receiver(binary, REDIS_URL=redis.url(), LEASE_SECONDS="3")
+    threading.Thread(target=lambda: Sender(victim).send("killed")).start()
+    while not runs(victim):
+        time.sleep(0.02)
+    sender = Sender(other)
+    check("while it runs", sender.send("killed"), 503)
+    victim.process.kill()
+    check("just after the kill", sender.send("killed"), 503)
+    while (status := sender.send("killed")) == 503:
+        time.sleep(0.1)
+    check("after the lease", status, 200)
+    check("once more", sender.send("killed"), 200)
+    other.stop()
+    check("runs of the other process", runs(other), {"killed": 1})
+    victim.process.wait()
+
+
+def over_tls_as_a_user_with_few_rights(binary):
+    with tempfile.TemporaryDirectory() as folder:
+        key, certificate, port = f"{folder}/key.pem", f"{folder}/certificate.pem", free_port()
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate,
+                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=CA:FALSE"],
+                       check=True, capture_output=True)
+        redis = Redis(folder, "--tls-port", str(port), "--tls-cert-file", certificate, "--tls-key-file", key,
+                      "--tls-ca-cert-file", certificate, "--tls-auth-clients", "no")
+        rights = "+evalsha +eval +script|load +get +set +del +pexpire +info".split()
+        redis.ask("ACL", "SETUSER", "receiver", "on", ">pass-word", "~agentmail:*", *rights)
+        url = f"rediss://receiver:pass-word@localhost:{port}"
+        for trusted, name, statuses in [(certificate, "trusted", [500, 200, 200]), ("/dev/null", "untrusted", [503, 503, 503])]:
+            process = Receiver(binary, REDIS_URL=url, SSL_CERT_FILE=trusted, HANDLER_FAILURES="1")
+            sender = Sender(process)
+            check(f"{name} certificate", [sender.send(name) for _ in range(3)], statuses)
+            process.stop()
+            check("the password in the log", "pass-word" in "".join(process.log), False)
+        redis.kill()
+
+
+def outages(binary, deliveries=50_000, workers=64):
+    """Cycles through four kinds of outage until a sender that retries has got all its deliveries taken."""
+    with tempfile.TemporaryDirectory() as folder:
+        redis = Redis(folder)
+        processes = [Receiver(binary, REDIS_URL=redis.url()) for _ in range(2)]
+        pending, retries, lock = iter(range(deliveries)), {}, threading.Lock()
+        done, down = [0], threading.Event()
+
+        def work(number):
+            sender = Sender(*processes[number % 2:], *processes[:number % 2])
+            while True:
+                with lock:
+                    message = next(pending, None)
+                if message is None:
+                    return
+                while (status := sender.send(f"m-{message}")) != 200:
+                    with lock:
+                        retries[status] = retries.get(status, 0) + 1
+                    time.sleep(0.1)
+                with lock:
+                    done[0] += 1
+
+        def handled():
+            return sum(process.handled() for process in processes)
+
+        def outage(name, begin, end, seconds):
+            begin()
+            time.sleep(0.5)  # handlers that had their claim end
+            before, refused = handled(), retries.get(503, 0)
+            time.sleep(seconds)
+            check(f"{name}: handled while it lasts", handled() - before, 0)
+            check(f"{name}: refused with 503", retries.get(503, 0) > refused, True)
+            end()
+
+        def stop():
+            redis.process.send_signal(signal.SIGTERM)
+            redis.process.wait()
+
+        kinds = [
+            ("frozen", lambda: redis.process.send_signal(signal.SIGSTOP), lambda: redis.process.send_signal(signal.SIGCONT)),
+            ("killed", redis.kill, redis.start),
+            ("stopped", stop, redis.start),
+            ("out of memory", lambda: redis.ask("CONFIG", "SET", "maxmemory", "1kb"), lambda: redis.ask("CONFIG", "SET", "maxmemory", "0")),
+        ]
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(workers)]
+        for thread in threads:
+            thread.start()
+        count = 0
+        for name, begin, end in itertools.cycle(kinds):
+            goal = done[0] + deliveries // 10
+            while done[0] < goal and any(thread.is_alive() for thread in threads):
+                time.sleep(0.05)
+            if done[0] > deliveries * 9 // 10:
+                break
+            outage(name, begin, end, 4)
+            count += 1
+        for thread in threads:
+            thread.join()
+        check("exit statuses", [process.stop() for process in processes], [0, 0])
+        seen = runs(*processes)
+        lost = deliveries - len(seen)
+        twice = sum(1 for times in seen.values() if times > 1)
+        check("(lost, handled twice)", (lost, twice), (0, 0))
+        check("outages", count >= len(kinds), True)
+        redis.kill()
+        print(f"{deliveries} deliveries over {count} outages: {lost} lost, {twice} handled twice; retried after {retries}")
+        for process in processes:
+            print(re.sub(r"^.*?(Counts)", r"\1", process.log[-1].strip()))
+
+
+def main(binary, option=None):
+    if option == "--outages":
+        outages(binary)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            redis = Redis(folder)
+            try:
+                copies_at_once_are_handled_once(redis, binary)
+                a_failure_is_tried_again(redis, binary)
+                a_process_killed_in_mid_handler_frees_its_message(redis, binary)
+            finally:
+                redis.kill()
+        over_tls_as_a_user_with_few_rights(binary)
+    print(f"{receivers.passed} passed, {len(receivers.failures)} failed")
+    return 1 if receivers.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
