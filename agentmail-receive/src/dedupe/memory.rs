@@ -15,7 +15,7 @@ use super::{Backend, BackendError, Claimed, Holding, Key, Owner};
 /// For a service that runs as *one* process: another one knows nothing of them, and a restart forgets
 /// them. A clone is a handle to the same claims.
 ///
-/// It has room for a number of keys, by default a million, each of which takes about 200 bytes. A key
+/// It has room for a number of keys, by default a million, each of which takes about 250 bytes. A key
 /// that still counts is never dropped to make room: when all of them do, a new message is refused with
 /// 503. At four fifths, a warning is logged.
 #[derive(Clone)]

@@ -41,7 +41,7 @@ use super::{Backend, BackendError, Claimed, Holding, Key, Owner};
 /// - **Permissions** (ACL): `+evalsha +eval +script|load +get +set +del +pexpire` on the keys of the prefix; and
 ///   `+info`, for the warning about eviction.
 ///
-/// Nothing but digests and random tokens stands there; a handled message takes about 200 bytes.
+/// Nothing but digests and random tokens stands there; a handled message takes about 230 bytes.
 #[derive(Clone)]
 pub struct Redis {
     client: Client,
