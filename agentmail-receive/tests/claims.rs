@@ -14,7 +14,7 @@ use std::{
 
 use agentmail_receive::{
     Backend, Dedupe, Delivery, Key, Memory, Refusal, Store, WebhookConfig,
-    dedupe::{BackendError, Claimed, Holding, Owner},
+    dedupe::{BackendResult, Claimed, Holding, Owner},
 };
 use agentmail_verify::{Header, Secret, SignedHeaders, Signer, Tolerance, UnixTime, Verifier};
 use bytes::Bytes;
@@ -50,8 +50,8 @@ impl Recorder {
     async fn note<T>(
         &self,
         call: String,
-        answer: impl Future<Output = Result<T, BackendError>>,
-    ) -> Result<T, BackendError> {
+        answer: impl Future<Output = BackendResult<T>>,
+    ) -> BackendResult<T> {
         let answer = answer.await;
         self.calls.lock().unwrap().push(call);
         if self.silent.swap(false, Ordering::SeqCst) { pending().await } else { answer }
@@ -59,21 +59,11 @@ impl Recorder {
 }
 
 impl Backend for Recorder {
-    async fn claim(
-        &self,
-        key: Key,
-        owner: Owner,
-        lease: Duration,
-    ) -> Result<Claimed, BackendError> {
+    async fn claim(&self, key: Key, owner: Owner, lease: Duration) -> BackendResult<Claimed> {
         self.note("claim".into(), self.memory.claim(key, owner, lease)).await
     }
 
-    async fn renew(
-        &self,
-        key: Key,
-        owner: Owner,
-        lease: Duration,
-    ) -> Result<Holding, BackendError> {
+    async fn renew(&self, key: Key, owner: Owner, lease: Duration) -> BackendResult<Holding> {
         self.note("renew".into(), self.memory.renew(key, owner, lease)).await
     }
 
@@ -82,16 +72,16 @@ impl Backend for Recorder {
         key: Key,
         owner: Owner,
         retention: Duration,
-    ) -> Result<Holding, BackendError> {
+    ) -> BackendResult<Holding> {
         let call = format!("complete for {} s", retention.as_secs());
         self.note(call, self.memory.complete(key, owner, retention)).await
     }
 
-    async fn release(&self, key: Key, owner: Owner) -> Result<(), BackendError> {
+    async fn release(&self, key: Key, owner: Owner) -> BackendResult<()> {
         self.note("release".into(), self.memory.release(key, owner)).await
     }
 
-    async fn forget(&self, key: Key) -> Result<bool, BackendError> {
+    async fn forget(&self, key: Key) -> BackendResult<bool> {
         self.memory.forget(key).await
     }
 }

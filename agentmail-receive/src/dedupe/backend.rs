@@ -29,7 +29,7 @@ pub trait Backend: Send + Sync + 'static {
         key: Key,
         owner: Owner,
         lease: Duration,
-    ) -> impl Future<Output = Result<Claimed, BackendError>> + Send;
+    ) -> impl Future<Output = BackendResult<Claimed>> + Send;
 
     /// Begins the lease of a claim anew.
     fn renew(
@@ -37,7 +37,7 @@ pub trait Backend: Send + Sync + 'static {
         key: Key,
         owner: Owner,
         lease: Duration,
-    ) -> impl Future<Output = Result<Holding, BackendError>> + Send;
+    ) -> impl Future<Output = BackendResult<Holding>> + Send;
 
     /// Records a key as handled.
     fn complete(
@@ -45,17 +45,13 @@ pub trait Backend: Send + Sync + 'static {
         key: Key,
         owner: Owner,
         retention: Duration,
-    ) -> impl Future<Output = Result<Holding, BackendError>> + Send;
+    ) -> impl Future<Output = BackendResult<Holding>> + Send;
 
     /// Frees a key that the owner has claimed.
-    fn release(
-        &self,
-        key: Key,
-        owner: Owner,
-    ) -> impl Future<Output = Result<(), BackendError>> + Send;
+    fn release(&self, key: Key, owner: Owner) -> impl Future<Output = BackendResult<()>> + Send;
 
     /// Frees a key that was handled, and tells whether it was.
-    fn forget(&self, key: Key) -> impl Future<Output = Result<bool, BackendError>> + Send;
+    fn forget(&self, key: Key) -> impl Future<Output = BackendResult<bool>> + Send;
 }
 
 /// The outcome of a claim.
@@ -83,7 +79,10 @@ pub enum Holding {
 /// Why a back end did not answer; its text goes to the log, and must hold no secret.
 pub type BackendError = Box<dyn Error + Send + Sync>;
 
-pub(super) type Call<T> = Pin<Box<dyn Future<Output = Result<T, BackendError>> + Send>>;
+/// The answer of a back end.
+pub type BackendResult<T> = Result<T, BackendError>;
+
+pub(super) type Call<T> = Pin<Box<dyn Future<Output = BackendResult<T>> + Send>>;
 
 /// A back end whose type is not known, and whose calls own what they need.
 pub(super) trait AnyBackend: Send + Sync {

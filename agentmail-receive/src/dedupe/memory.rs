@@ -1,6 +1,4 @@
 use std::{
-    collections::{BTreeSet, HashMap},
-    error::Error,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -8,7 +6,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Backend, BackendError, Claimed, Holding, Key, Owner};
+use self::entries::{Entries, Entry, State};
+use super::{Backend, BackendResult, Claimed, Holding, Key, Owner};
+
+mod entries;
 
 /// Keeps claims in the memory of this process.
 ///
@@ -52,8 +53,8 @@ impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let entries = self.entries();
         f.debug_struct("Memory")
-            .field("keys", &entries.by_key.len())
-            .field("room", &entries.room)
+            .field("keys", &entries.len())
+            .field("room", &entries.room())
             .finish()
     }
 }
@@ -61,12 +62,7 @@ impl fmt::Debug for Memory {
 impl Backend for Memory {
     const WAITS: bool = false;
 
-    async fn claim(
-        &self,
-        key: Key,
-        owner: Owner,
-        lease: Duration,
-    ) -> Result<Claimed, BackendError> {
+    async fn claim(&self, key: Key, owner: Owner, lease: Duration) -> BackendResult<Claimed> {
         let now = Instant::now();
         let mut entries = self.entries();
         match entries.find(key, now) {
@@ -79,12 +75,7 @@ impl Backend for Memory {
         }
     }
 
-    async fn renew(
-        &self,
-        key: Key,
-        owner: Owner,
-        lease: Duration,
-    ) -> Result<Holding, BackendError> {
+    async fn renew(&self, key: Key, owner: Owner, lease: Duration) -> BackendResult<Holding> {
         let now = Instant::now();
         let mut entries = self.entries();
         match entries.find(key, now) {
@@ -103,7 +94,7 @@ impl Backend for Memory {
         key: Key,
         owner: Owner,
         retention: Duration,
-    ) -> Result<Holding, BackendError> {
+    ) -> BackendResult<Holding> {
         let now = Instant::now();
         let mut entries = self.entries();
         match entries.find(key, now) {
@@ -115,7 +106,7 @@ impl Backend for Memory {
         }
     }
 
-    async fn release(&self, key: Key, owner: Owner) -> Result<(), BackendError> {
+    async fn release(&self, key: Key, owner: Owner) -> BackendResult<()> {
         let mut entries = self.entries();
         let found = entries.find(key, Instant::now());
         if found.is_some_and(|entry| entry.state == State::Claimed && entry.owner == owner) {
@@ -124,7 +115,7 @@ impl Backend for Memory {
         Ok(())
     }
 
-    async fn forget(&self, key: Key) -> Result<bool, BackendError> {
+    async fn forget(&self, key: Key) -> BackendResult<bool> {
         let mut entries = self.entries();
         let found = entries.find(key, Instant::now());
         let handled = found.is_some_and(|entry| entry.state == State::Handled);
@@ -134,107 +125,6 @@ impl Backend for Memory {
         Ok(handled)
     }
 }
-
-struct Entries {
-    by_key: HashMap<Key, Entry>,
-    by_end: BTreeSet<(Instant, Key)>,
-    room: usize,
-    warned: bool,
-}
-
-#[derive(Clone, Copy)]
-struct Entry {
-    state: State,
-    owner: Owner,
-    end: Instant,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Claimed,
-    Handled,
-}
-
-/// As good as for ever, and within what a clock can count.
-const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
-
-/// As many as are pruned at once: no call waits for a million of them.
-const PRUNED_AT_ONCE: usize = 16;
-
-impl Entries {
-    fn new(room: usize) -> Self {
-        Self { by_key: HashMap::new(), by_end: BTreeSet::new(), room, warned: false }
-    }
-
-    /// Returns the entry of a key, unless it has ended.
-    fn find(&self, key: Key, now: Instant) -> Option<Entry> {
-        self.by_key.get(&key).filter(|entry| now < entry.end).copied()
-    }
-
-    fn set(
-        &mut self,
-        key: Key,
-        state: State,
-        owner: Owner,
-        now: Instant,
-        span: Duration,
-    ) -> Result<(), MemoryFull> {
-        self.prune(now);
-        let is_new = !self.by_key.contains_key(&key);
-        if is_new && self.by_key.len() >= self.room {
-            return Err(MemoryFull { room: self.room });
-        }
-        let end = now + span.min(CENTURY);
-        self.remove(key);
-        self.by_key.insert(key, Entry { state, owner, end });
-        self.by_end.insert((end, key));
-        self.warn_when_nearly_full();
-        Ok(())
-    }
-
-    fn remove(&mut self, key: Key) {
-        if let Some(entry) = self.by_key.remove(&key) {
-            self.by_end.remove(&(entry.end, key));
-        }
-    }
-
-    fn prune(&mut self, now: Instant) {
-        for _ in 0..PRUNED_AT_ONCE {
-            match self.by_end.first() {
-                Some(&(end, key)) if end <= now => self.remove(key),
-                _ => break,
-            }
-        }
-    }
-
-    fn warn_when_nearly_full(&mut self) {
-        let tenths = self.by_key.len().saturating_mul(10).checked_div(self.room).unwrap_or(10);
-        if tenths >= 8 && !self.warned {
-            tracing::warn!(
-                target: "agentmail",
-                keys = self.by_key.len(),
-                room = self.room,
-                "the memory of handled messages is four fifths full: \
-                 when it is full, new ones are refused"
-            );
-        }
-        self.warned = tenths >= 8 || (self.warned && tenths >= 7);
-    }
-}
-
-/// Every key that there is room for still counts.
-#[derive(Debug)]
-struct MemoryFull {
-    room: usize,
-}
-
-impl fmt::Display for MemoryFull {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is room for {} keys, and each of them still counts", self.room)
-    }
-}
-
-impl Error for MemoryFull {}
 
 #[cfg(test)]
 mod tests {
@@ -247,7 +137,7 @@ mod tests {
         Key::of_body("scope", &number.to_be_bytes())
     }
 
-    async fn handle(memory: &Memory, number: usize) -> Result<Claimed, BackendError> {
+    async fn handle(memory: &Memory, number: usize) -> BackendResult<Claimed> {
         let owner = Owner::random();
         let claimed = memory.claim(key(number), owner, LEASE).await?;
         if claimed == Claimed::Now {
@@ -283,8 +173,7 @@ mod tests {
         for number in 10..20 {
             assert_eq!(handle(&memory, number).await.unwrap(), Claimed::Now);
         }
-        assert_eq!(memory.entries().by_key.len(), 10);
-        assert_eq!(memory.entries().by_end.len(), 10);
+        assert_eq!(memory.entries().len(), 10);
     }
 
     #[tokio::test(start_paused = true)]
@@ -296,13 +185,13 @@ mod tests {
         tokio::time::advance(RETENTION).await;
 
         handle(&memory, 0).await.unwrap();
-        let after_one = memory.entries().by_key.len();
+        let after_one = memory.entries().len();
         for number in 0..100 {
             handle(&memory, number).await.unwrap();
         }
 
         assert!(after_one > 900, "{after_one} keys are left after one call");
-        assert_eq!(memory.entries().by_key.len(), 100);
+        assert_eq!(memory.entries().len(), 100);
     }
 
     #[tokio::test(start_paused = true)]
@@ -313,7 +202,6 @@ mod tests {
         memory.claim(key(0), owner, LEASE).await.unwrap();
         memory.release(key(0), owner).await.unwrap();
 
-        let entries = memory.entries();
-        assert!(entries.by_key.is_empty() && entries.by_end.is_empty());
+        assert_eq!(memory.entries().len(), 0);
     }
 }

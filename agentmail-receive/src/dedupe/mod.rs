@@ -39,7 +39,7 @@ mod owner;
 mod redis;
 mod store;
 
-pub use backend::{Backend, BackendError, Claimed, Holding};
+pub use backend::{Backend, BackendError, BackendResult, Claimed, Holding};
 pub use claim::Claim;
 pub use counts::Counts;
 pub use error::StoreError;

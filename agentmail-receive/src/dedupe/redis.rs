@@ -12,7 +12,10 @@ use redis::{
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
 
-use super::{Backend, BackendError, Claimed, Holding, Key, Owner};
+use self::scripts::Scripts;
+use super::{Backend, BackendResult, Claimed, Holding, Key, Owner};
+
+mod scripts;
 
 /// Keeps claims on a Redis server, or another one that speaks its protocol, for any number of
 /// processes.
@@ -83,7 +86,7 @@ impl Redis {
         script.key(format!("{}{key}", self.prefix))
     }
 
-    async fn run<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, BackendError> {
+    async fn run<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> BackendResult<T> {
         let outcome = call.invoke_async(&mut self.connection()?).await;
         outcome.map_err(|error: redis::RedisError| {
             if error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly) {
@@ -115,12 +118,7 @@ impl Redis {
 }
 
 impl Backend for Redis {
-    async fn claim(
-        &self,
-        key: Key,
-        owner: Owner,
-        lease: Duration,
-    ) -> Result<Claimed, BackendError> {
+    async fn claim(&self, key: Key, owner: Owner, lease: Duration) -> BackendResult<Claimed> {
         let mut call = self.script(&self.scripts.claim, key);
         Ok(match self.run(call.arg(owner.to_string()).arg(millis(lease))).await? {
             0 => Claimed::Now,
@@ -129,12 +127,7 @@ impl Backend for Redis {
         })
     }
 
-    async fn renew(
-        &self,
-        key: Key,
-        owner: Owner,
-        lease: Duration,
-    ) -> Result<Holding, BackendError> {
+    async fn renew(&self, key: Key, owner: Owner, lease: Duration) -> BackendResult<Holding> {
         let mut call = self.script(&self.scripts.renew, key);
         self.run(call.arg(owner.to_string()).arg(millis(lease))).await.map(holding)
     }
@@ -144,16 +137,16 @@ impl Backend for Redis {
         key: Key,
         owner: Owner,
         retention: Duration,
-    ) -> Result<Holding, BackendError> {
+    ) -> BackendResult<Holding> {
         let mut call = self.script(&self.scripts.complete, key);
         self.run(call.arg(owner.to_string()).arg(millis(retention))).await.map(holding)
     }
 
-    async fn release(&self, key: Key, owner: Owner) -> Result<(), BackendError> {
+    async fn release(&self, key: Key, owner: Owner) -> BackendResult<()> {
         self.run(self.script(&self.scripts.release, key).arg(owner.to_string())).await
     }
 
-    async fn forget(&self, key: Key) -> Result<bool, BackendError> {
+    async fn forget(&self, key: Key) -> BackendResult<bool> {
         self.run(&self.script(&self.scripts.forget, key)).await
     }
 }
@@ -173,27 +166,6 @@ fn millis(time: Duration) -> u64 {
 
 fn holding(held: bool) -> Holding {
     if held { Holding::Held } else { Holding::Lost }
-}
-
-/// A value is `claimed:` or `handled:` and the owner.
-struct Scripts {
-    claim: Script,
-    renew: Script,
-    complete: Script,
-    release: Script,
-    forget: Script,
-}
-
-impl Scripts {
-    fn new() -> Self {
-        Self {
-            claim: Script::new(include_str!("scripts/claim.lua")),
-            renew: Script::new(include_str!("scripts/renew.lua")),
-            complete: Script::new(include_str!("scripts/complete.lua")),
-            release: Script::new(include_str!("scripts/release.lua")),
-            forget: Script::new(include_str!("scripts/forget.lua")),
-        }
-    }
 }
 
 /// A server that is gone without a word is noticed in seconds, not in a quarter of an hour.
