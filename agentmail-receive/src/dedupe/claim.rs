@@ -18,6 +18,7 @@ pub struct Claim {
     owner: Owner,
     state: State,
     retention: Duration,
+    /// When its lease was last asked for.
     since: Instant,
     _tracked: TaskTrackerToken,
 }
@@ -80,10 +81,19 @@ impl Claim {
     /// It returns once the store has answered, or has failed to within the deadline. Then the background goes on
     /// trying until the lease ends, and the handler's answer stands.
     pub async fn end(mut self, succeeded: bool) {
+        self.let_go();
         match (self.state, succeeded) {
             (State::Claimed, true) => self.complete().await,
             (State::Claimed, false) => self.release().await,
             _ => {}
+        }
+    }
+
+    /// Has the claim renewed no longer: what is renewed while it is freed would look lost.
+    fn let_go(&mut self) {
+        let keeper = self.store.running_keeper();
+        if let Some(renewed) = keeper.and_then(|keeper| keeper.let_go(self.owner)) {
+            self.since = renewed;
         }
     }
 
@@ -125,20 +135,21 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        let Ok(keeper) = self.store.keeper() else { return };
-        let renewed = keeper.let_go(self.owner);
+        self.let_go();
         let handled = match self.state {
             State::Claimed => None,
             State::Handled => Some(self.retention),
             State::Ended => return,
         };
-        keeper.end(End {
-            key: self.key,
-            owner: self.owner,
-            handled,
-            until: renewed.unwrap_or(self.since) + self.store.settings().lease(),
-            tracked: self.store.tracker().token(),
-        });
+        if let Some(keeper) = self.store.running_keeper() {
+            keeper.end(End {
+                key: self.key,
+                owner: self.owner,
+                handled,
+                until: self.since + self.store.settings().lease(),
+                tracked: self.store.tracker().token(),
+            });
+        }
     }
 }
 

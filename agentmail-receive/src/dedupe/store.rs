@@ -166,16 +166,21 @@ impl Store {
         call.await.map_err(|error| StoreError::Thread(io::Error::other(error)))?
     }
 
+    /// Returns the store's own thread, if it has been started.
+    pub(super) fn running_keeper(&self) -> Option<&Keeper> {
+        self.running.keeper.get()
+    }
+
+    /// Returns the store's own thread; the first call starts it.
     pub(super) fn keeper(&self) -> Result<&Keeper, StoreError> {
-        let cell = &self.running.keeper;
-        if let Some(keeper) = cell.get() {
+        if let Some(keeper) = self.running_keeper() {
             return Ok(keeper);
         }
         let counters = Arc::clone(&self.running.counters);
         let keeper = Keeper::start(self.backend(), self.settings, counters);
         // Of two that start at once, the later one ends at once.
         let keeper = keeper.map_err(StoreError::Thread)?;
-        Ok(cell.get_or_init(|| keeper))
+        Ok(self.running.keeper.get_or_init(|| keeper))
     }
 
     fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
