@@ -37,6 +37,7 @@ pub fn groups() -> Vec<Group> {
                 ours_whole(bytes),
                 hand_written(bytes),
                 webhook_verify(bytes),
+                blooio(bytes),
                 async_stripe(bytes),
                 svix(bytes),
                 standard_webhooks(bytes),
@@ -218,6 +219,21 @@ fn webhook_verify(bytes: usize) -> Contender {
     })
 }
 
+/// The same scheme in one header; its key state is made per call.
+fn blooio(bytes: usize) -> Contender {
+    use blooio::webhook::{X_BLOOIO_SIGNATURE_HEADER, verify_default};
+
+    let body = body(bytes);
+    let (timestamp, signature) = signed(SystemClock.now(), &body, SECRET);
+    let signature = format!("t={timestamp},{signature}");
+    let headers = header_map(&[(X_BLOOIO_SIGNATURE_HEADER, &signature)]);
+    contender("blooio", true, move || {
+        let signature = headers.get(X_BLOOIO_SIGNATURE_HEADER);
+        let signature = signature.and_then(|value| value.to_str().ok());
+        signature.is_some_and(|value| verify_default(SECRET.as_bytes(), value, &body).is_ok())
+    })
+}
+
 /// Verifies, then fails at the first byte of the body, which is no JSON.
 fn async_stripe(bytes: usize) -> Contender {
     use stripe_webhook::{Webhook, WebhookError};
@@ -281,8 +297,7 @@ fn refusals() -> Group {
     let (_, forged) = signed(NOW, &body(bytes), "another secret");
     let old_of_two = {
         let body = body(bytes);
-        let new =
-            Secret::new("the new one").and_then(|new| Ok(new.with_label("new"))).expect("a secret");
+        let new = Secret::new("the new one").expect("a secret").with_label("new");
         let verifier = Verifier::new(new.expect("a label")).accept(secret()).expect("two labels");
         let genuine = genuine.clone();
         contender("accepted with the second of two secrets", true, move || {
