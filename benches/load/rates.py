@@ -50,7 +50,7 @@ def rates(rounds, seconds):
 
 def show(rows):
     ratio = lambda of: "{median:.2f} ({low:.2f} - {high:.2f})".format(**of)
-    print(f"{'':18} {'requests/s':>10} {'to bare':>20} {'p50 ms':>7} {'to bare':>20} {'p99 ms':>7} {'to bare':>20}")
+    print(f"{'':18} {'requests/s':>10} {'to bare':>21} {'p50 ms':>7} {'to bare':>21} {'p99 ms':>7} {'to bare':>21}")
     for row in rows:
-        print(f"{row['receiver']:18} {row['rate']:10.0f} {ratio(row['rate_to_bare']):>20} {row['p50']:7.2f} {ratio(row['p50_to_bare']):>20}"
-              f" {row['p99']:7.2f} {ratio(row['p99_to_bare']):>20}")
+        print(f"{row['receiver']:18} {row['rate']:10.0f} {ratio(row['rate_to_bare']):>21} {row['p50']:7.2f} {ratio(row['p50_to_bare']):>21}"
+              f" {row['p99']:7.2f} {ratio(row['p99_to_bare']):>21}")
