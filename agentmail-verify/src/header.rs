@@ -75,10 +75,10 @@ impl SignedHeaders {
         let timestamp = only(lines(Header::Timestamp), VerifyError::DuplicateTimestamp)?
             .ok_or(VerifyError::MissingTimestamp)?;
 
-        let timestamp = Timestamp::parse(timestamp)?;
-        let mut headers = Self { timestamp, signature: Signature::EMPTY };
-        headers.signature.read(signature)?;
-        Ok(headers)
+        Ok(Self {
+            timestamp: Timestamp::parse(timestamp)?,
+            signature: Signature::parse(signature)?,
+        })
     }
 
     /// Returns the parsed timestamp.

@@ -13,8 +13,19 @@ type Words = [u64; 4];
 /// [`Signature::MAX_ITEMS`] of them. Each `v1` value is 64 hex digits, either case. Other schemes
 /// are passed over, so that the service can add one.
 #[derive(Clone, Copy)]
-pub struct Signature {
-    macs: [Words; Self::MAX_ITEMS],
+pub struct Signature(Macs);
+
+/// One MAC, as nearly always, or a list: in the first case little has to be written.
+#[derive(Clone, Copy)]
+#[expect(clippy::large_enum_variant, reason = "a box would allocate")]
+enum Macs {
+    One(Words),
+    List(List),
+}
+
+#[derive(Clone, Copy)]
+struct List {
+    macs: [Words; Signature::MAX_ITEMS],
     len: usize,
 }
 
@@ -29,50 +40,49 @@ impl Signature {
     /// [`VerifyError::MalformedSignature`] for a value that is not such a list, for one malformed
     /// `v1` value even beside a good one, and for too many items;
     /// [`VerifyError::UnsupportedScheme`] for a list without `v1`.
-    pub fn parse(value: &[u8]) -> Result<Self, VerifyError> {
-        let mut signature = Self::EMPTY;
-        signature.read(value)?;
-        Ok(signature)
-    }
-
-    /// Holds no value, and so matches nothing.
-    pub(crate) const EMPTY: Self = Self { macs: [[0; 4]; Self::MAX_ITEMS], len: 0 };
-
-    /// Parses a header's value in place: the whole is large to move.
     #[inline]
-    pub(crate) fn read(&mut self, value: &[u8]) -> Result<(), VerifyError> {
+    pub fn parse(value: &[u8]) -> Result<Self, VerifyError> {
         // What the service sends: one `v1` value, and nothing else.
         match value.strip_prefix(b"v1=").and_then(decode) {
-            Some(mac) => self.push(mac),
-            None => self.read_list(value),
+            Some(mac) => Ok(Self(Macs::One(words(&mac)))),
+            None => List::parse(value).map(|list| Self(Macs::List(list))),
         }
-    }
-
-    fn read_list(&mut self, value: &[u8]) -> Result<(), VerifyError> {
-        for (seen, item) in value.split(|byte| *byte == b',').enumerate() {
-            if seen == Self::MAX_ITEMS {
-                return Err(VerifyError::MalformedSignature);
-            }
-            if let Some(hex) = v1_value(trim(item))? {
-                self.push(decode(hex).ok_or(VerifyError::MalformedSignature)?)?;
-            }
-        }
-        if self.len == 0 { Err(VerifyError::UnsupportedScheme) } else { Ok(()) }
-    }
-
-    fn push(&mut self, mac: [u8; 32]) -> Result<(), VerifyError> {
-        let slot = self.macs.get_mut(self.len).ok_or(VerifyError::MalformedSignature)?;
-        *slot = words(&mac);
-        self.len += 1;
-        Ok(())
     }
 
     /// Tells whether one of the `v1` values is this MAC, in time that does not depend on either.
     pub(crate) fn matches(&self, mac: &[u8; 32]) -> bool {
         let mac = words(mac);
-        let none = Choice::from(0);
+        match &self.0 {
+            Macs::One(candidate) => candidate.ct_eq(&mac).into(),
+            Macs::List(list) => list.contains(&mac).into(),
+        }
+    }
+}
+
+impl List {
+    fn parse(value: &[u8]) -> Result<Self, VerifyError> {
+        let mut list = Self { macs: [[0; 4]; Signature::MAX_ITEMS], len: 0 };
+        for (seen, item) in value.split(|byte| *byte == b',').enumerate() {
+            if seen == Signature::MAX_ITEMS {
+                return Err(VerifyError::MalformedSignature);
+            }
+            if let Some(hex) = v1_value(trim(item))? {
+                list.push(&decode(hex).ok_or(VerifyError::MalformedSignature)?)?;
+            }
+        }
+        if list.len == 0 { Err(VerifyError::UnsupportedScheme) } else { Ok(list) }
+    }
+
+    fn push(&mut self, mac: &[u8; 32]) -> Result<(), VerifyError> {
+        let slot = self.macs.get_mut(self.len).ok_or(VerifyError::MalformedSignature)?;
+        *slot = words(mac);
+        self.len += 1;
+        Ok(())
+    }
+
+    fn contains(&self, mac: &Words) -> Choice {
         let candidates = self.macs.iter().take(self.len);
-        candidates.fold(none, |found, candidate| found | candidate.ct_eq(&mac)).into()
+        candidates.fold(Choice::from(0), |found, candidate| found | candidate.ct_eq(mac))
     }
 }
 
@@ -95,11 +105,13 @@ fn v1_value(item: &[u8]) -> Result<Option<&[u8]>, VerifyError> {
 /// Decodes exactly 64 hex digits.
 ///
 /// The length is checked here: the decoder passes over an `0x` in front.
+#[inline]
 fn decode(hex: &[u8]) -> Option<[u8; 32]> {
     let hex: &[u8; 64] = hex.try_into().ok()?;
     const_hex::decode_to_array(hex).ok()
 }
 
+#[inline]
 fn words(mac: &[u8; 32]) -> Words {
     let (words, _) = mac.as_chunks::<8>();
     let mut words = words.iter().copied().map(u64::from_ne_bytes);

@@ -47,6 +47,7 @@ impl Timestamp {
         self.signed.get(..self.len).unwrap_or_default()
     }
 
+    #[inline]
     fn from_digits(value: &[u8]) -> Option<Self> {
         if matches!(value, [] | [b'0', _, ..]) {
             return None;

@@ -11,7 +11,7 @@ import sys
 from datetime import date
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 440, 56, 210, 48, 44
-COLOURS = ["#0b6e4f", "#c1440e", "#3b5ba9", "#8c6d1f", "#7a3b8f", "#5a5a5a"]
+COLOURS = ["#0b6e4f", "#c1440e", "#3b5ba9", "#8c6d1f", "#7a3b8f", "#1b8a9a", "#5a5a5a"]
 
 with open(sys.argv[1]) as results:
     rows = [row for row in json.load(results) if row["group"] == "whole"]

@@ -27,7 +27,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             Long("json") => json = Some(parser.value()?),
             Long("rounds") => rounds = parser.value()?.parse()?,
             Long("only") => only = Some(parser.value()?.string()?),
-            Long("help") => return Ok(println!("{USAGE}")),
+            Long("help") => {
+                println!("{USAGE}");
+                return Ok(());
+            }
             other => return Err(other.unexpected().into()),
         }
     }

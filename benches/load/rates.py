@@ -1,0 +1,56 @@
+"""Genuine deliveries at full load: ours beside bare receivers, in alternating rounds."""
+
+from statistics import median
+
+from receiver import SAMPLE, Receiver, signed
+from wrk import wrk
+
+CONNECTIONS = 32
+GROUPS = [("bare_axum", "axum_layer", "axum_extractor"), ("bare_actix", "actix_middleware", "actix_extractor")]
+
+
+def spread(values):
+    """The median, and between which values all but a tenth at either end lie."""
+    values = sorted(values)
+    cut = len(values) // 10
+    return {"median": median(values), "low": values[cut], "high": values[-1 - cut]}
+
+
+def rates(rounds, seconds):
+    """Returns a row per receiver, and what went wrong."""
+    receivers = [Receiver(name) for group in GROUPS for name in group]
+    samples = {receiver.name: [] for receiver in receivers}
+    faults = []
+    try:
+        for round in range(rounds + 1):
+            for at in range(len(receivers)):
+                # Another one begins each round.
+                receiver = receivers[(round + at) % len(receivers)]
+                # A delivery stays fresh for 300 seconds, and so for the whole round.
+                counted = wrk(receiver, signed(SAMPLE), SAMPLE, seconds, CONNECTIONS)
+                if counted["refused"] or counted["broken"] or not counted["requests"]:
+                    faults.append(f"{receiver.name}: genuine deliveries at full load: {counted}")
+                if round > 0:  # The first warms up.
+                    samples[receiver.name].append(counted)
+    finally:
+        for receiver in receivers:
+            receiver.stop()
+
+    rows = []
+    for group in GROUPS:
+        for name in group:
+            row = {"receiver": name}
+            for key in ["rate", "p50", "p99"]:
+                pairs = zip(samples[name], samples[group[0]])
+                row[key] = spread([own[key] for own in samples[name]])["median"]
+                row[f"{key}_to_bare"] = spread([own[key] / bare[key] for own, bare in pairs])
+            rows.append(row)
+    return rows, faults
+
+
+def show(rows):
+    ratio = lambda of: "{median:.2f} ({low:.2f} - {high:.2f})".format(**of)
+    print(f"{'':18} {'requests/s':>10} {'to bare':>21} {'p50 ms':>7} {'to bare':>21} {'p99 ms':>7} {'to bare':>21}")
+    for row in rows:
+        print(f"{row['receiver']:18} {row['rate']:10.0f} {ratio(row['rate_to_bare']):>21} {row['p50']:7.2f} {ratio(row['p50_to_bare']):>21}"
+              f" {row['p99']:7.2f} {ratio(row['p99_to_bare']):>21}")
