@@ -5,7 +5,7 @@ use actix_web::{
     body::BoxBody,
     http::{
         StatusCode,
-        header::{CONTENT_TYPE, HeaderValue},
+        header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER},
     },
 };
 use agentmail_receive::{Answer, Refusal, Rejection};
@@ -57,9 +57,12 @@ impl ResponseError for WebhookRejection {
     }
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        let Answer { status: code, problem, .. } = self.0.answer();
+        let Answer { status: code, retry_after, problem, .. } = self.0.answer();
         let mut response = HttpResponse::new(status(code));
         response.extensions_mut().insert(self.refusal());
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
         match problem {
             Some(problem) => {
                 let content_type = HeaderValue::from_static(Answer::CONTENT_TYPE);

@@ -7,12 +7,14 @@ mod headers;
 pub mod layer;
 mod rejection;
 
-pub use agentmail_receive::{Receive, Refusal, Source, WebhookConfig};
+#[cfg(feature = "cache")]
+pub use agentmail_receive::CacheConfig;
+pub use agentmail_receive::{Lookup, Receive, Refusal, RequestHead, Source, Tenant, WebhookConfig};
 pub use agentmail_verify::{
     Clock, Event, Header, Label, LabelError, MailReceived, PayloadError, Receipt, Secret,
-    SecretError, Signature, SignedDelivery, SignedHeaders, Signer, SystemClock, Timestamp,
-    Tolerance, ToleranceError, TrustTier, UnixTime, Verification, Verifier, VerifierError,
-    VerifyError,
+    SecretError, SecretFileError, Signature, SignedDelivery, SignedHeaders, Signer, SystemClock,
+    Timestamp, Tolerance, ToleranceError, TrustTier, UnixTime, Verification, Verifier,
+    VerifierError, VerifyError,
 };
 
 pub use delivery::Delivery;

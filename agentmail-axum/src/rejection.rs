@@ -3,7 +3,10 @@ use std::{error::Error, fmt};
 use agentmail_receive::{Answer, Refusal, Rejection};
 use axum_core::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header::CONTENT_TYPE};
+use http::{
+    HeaderValue, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
 
 /// The answer to a request that is refused.
 ///
@@ -31,11 +34,14 @@ impl WebhookRejection {
     where
         B: From<Bytes>,
     {
-        let Answer { status: code, problem, .. } = self.0.answer();
+        let Answer { status: code, retry_after, problem, .. } = self.0.answer();
         let explains = problem.is_some();
         let mut response = http::Response::new(problem.unwrap_or_default().into());
         *response.status_mut() = status(code);
         response.extensions_mut().insert(self.refusal());
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
         if explains {
             let content_type = HeaderValue::from_static(Answer::CONTENT_TYPE);
             response.headers_mut().insert(CONTENT_TYPE, content_type);

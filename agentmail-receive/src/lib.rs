@@ -4,6 +4,7 @@
 mod buffer;
 mod config;
 mod delivery;
+mod identity;
 mod receive;
 mod refusal;
 mod rejection;
@@ -14,4 +15,6 @@ pub use delivery::Delivery;
 pub use receive::Receive;
 pub use refusal::Refusal;
 pub use rejection::{Answer, Rejection};
-pub use source::Source;
+#[cfg(feature = "cache")]
+pub use source::CacheConfig;
+pub use source::{Lookup, RequestHead, Source, Tenant};

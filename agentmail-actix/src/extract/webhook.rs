@@ -6,7 +6,7 @@ use std::{
 };
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
-use agentmail_receive::{Receive, Refusal, WebhookConfig};
+use agentmail_receive::{Receive, Refusal, RequestHead, WebhookConfig};
 use pin_project_lite::pin_project;
 use serde::de::DeserializeOwned;
 
@@ -70,7 +70,9 @@ impl<T: DeserializeOwned> FromRequest for Webhook<T> {
             Some(config) => {
                 let lines = |header| lines(request.headers(), header);
                 let declared_length = declared_length(request.headers());
-                State::Receiving { receive: config.receive(lines, declared_length, payload.take()) }
+                let head = RequestHead::new(request.path(), request);
+                let receive = config.receive(head, lines, declared_length, payload.take());
+                State::Receiving { receive }
             }
             None => State::Unconfigured,
         };

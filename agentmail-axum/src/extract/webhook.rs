@@ -1,4 +1,4 @@
-use agentmail_receive::WebhookConfig;
+use agentmail_receive::{RequestHead, WebhookConfig};
 use axum_core::extract::{FromRef, FromRequest, Request};
 use http_body_util::BodyDataStream;
 use serde::de::DeserializeOwned;
@@ -81,7 +81,14 @@ where
         let declared_length = declared_length(&parts.headers, &body);
         let lines = |header| lines(&parts.headers, header);
 
-        let delivery = config.receive(lines, declared_length, BodyDataStream::new(body)).await?;
+        // By value: a head is not `Send`, and must not be kept while the body is awaited.
+        let receive = config.receive(
+            RequestHead::new(parts.uri.path(), &parts),
+            lines,
+            declared_length,
+            BodyDataStream::new(body),
+        );
+        let delivery = receive.await?;
         Ok(Self(delivery.json()?))
     }
 }
