@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use agentmail_verify::{Header, SignedHeaders, UnixTime};
+use agentmail_verify::{Header, SignedHeaders, UnixTime, VerifyError};
 use bytes::{Buf, Bytes};
 use futures_core::Stream;
 use pin_project_lite::pin_project;
@@ -22,7 +22,8 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct Receive<B> {
         config: WebhookConfig,
-        head: Result<Head, Refusal>,
+        headers: Result<SignedHeaders, VerifyError>,
+        stage: Stage,
         #[pin]
         body: B,
         buffer: Buffer,
@@ -32,16 +33,11 @@ pin_project! {
     }
 }
 
-/// What is known of a delivery before its body.
-struct Head {
-    headers: SignedHeaders,
-    stage: Stage,
-}
-
 enum Stage {
     /// The source has been asked. Freshness and length are judged when it has answered.
     Asking(Question, Option<u64>),
     Reading(Judged),
+    Refused(Refusal),
 }
 
 /// All but the body has been judged: by this one reading of the clock, and for this tenant.
@@ -62,9 +58,15 @@ impl<B> Receive<B> {
     where
         L: IntoIterator<Item = &'a [u8]>,
     {
+        let headers = SignedHeaders::read(lines);
+        let stage = match &headers {
+            Ok(headers) => Stage::begin(config, head, headers, declared_length),
+            Err(error) => Err(Refusal::from(*error)),
+        };
         Self {
             config: config.clone(),
-            head: Head::read(config, head, lines, declared_length),
+            headers,
+            stage: stage.unwrap_or_else(Stage::Refused),
             body,
             buffer: Buffer::new(config.limit()),
             deadline: None,
@@ -83,27 +85,25 @@ where
         let mut this = self.project();
         let explain = this.config.explains_refusals();
         let received = loop {
-            let Head { headers, stage } = match this.head {
-                Ok(head) => head,
-                Err(refusal) => break Err(*refusal),
+            let headers = match this.headers {
+                Ok(headers) => headers,
+                Err(error) => break Err(Refusal::from(*error)),
             };
-            match stage {
+            match this.stage {
                 Stage::Asking(question, declared_length) => {
                     let deadline = this.deadline.as_mut();
                     let answer = ready!(poll_question(this.config, question, deadline, cx));
                     let judged = answer.and_then(|tenant| {
                         Judged::new(this.config, headers, *declared_length, Some(tenant))
                     });
-                    match judged {
-                        Ok(judged) => *stage = Stage::Reading(judged),
-                        Err(refusal) => break Err(refusal),
-                    }
+                    *this.stage = judged.map_or_else(Stage::Refused, Stage::Reading);
                 }
                 Stage::Reading(judged) => {
                     let (config, buffer) = (this.config, this.buffer);
                     let body = ready!(poll_body(config, this.body, buffer, this.deadline, cx));
                     break body.and_then(|()| judged.verify(config, headers, buffer.take()));
                 }
+                Stage::Refused(refusal) => break Err(*refusal),
             }
         };
         Poll::Ready(match received {
@@ -126,27 +126,20 @@ impl<B> fmt::Debug for Receive<B> {
     }
 }
 
-impl Head {
+impl Stage {
     /// Decides all that can be decided before anything is waited for.
-    fn read<'a, L>(
+    fn begin(
         config: &WebhookConfig,
         head: &RequestHead<'_>,
-        lines: impl Fn(Header) -> L,
+        headers: &SignedHeaders,
         declared_length: Option<u64>,
-    ) -> Result<Self, Refusal>
-    where
-        L: IntoIterator<Item = &'a [u8]>,
-    {
-        let headers = SignedHeaders::read(lines)?;
+    ) -> Result<Self, Refusal> {
         let tenant = match config.source().ask(head)? {
             Answer::Fixed => None,
             Answer::Now(tenant) => Some(tenant),
-            Answer::Later(question) => {
-                return Ok(Self { headers, stage: Stage::Asking(question, declared_length) });
-            }
+            Answer::Later(question) => return Ok(Self::Asking(question, declared_length)),
         };
-        let judged = Judged::new(config, &headers, declared_length, tenant)?;
-        Ok(Self { headers, stage: Stage::Reading(judged) })
+        Judged::new(config, headers, declared_length, tenant).map(Self::Reading)
     }
 }
 
