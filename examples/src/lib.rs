@@ -18,6 +18,9 @@ mod snippets {
     #[doc = include_str!("../../docs/deploy.md")]
     struct Deploy;
 
+    #[doc = include_str!("../../docs/rotate.md")]
+    struct Rotate;
+
     #[doc = include_str!("../../docs/troubleshooting.md")]
     struct Troubleshooting;
 }
