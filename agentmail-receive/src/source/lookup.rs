@@ -106,7 +106,9 @@ fn judge<E: fmt::Display>(answer: Result<Option<Tenant>, E>) -> Result<Tenant, R
     match answer {
         Ok(tenant) => tenant.ok_or(Refusal::UnknownTenant),
         Err(error) => {
-            tracing::error!(target: "agentmail", %error, "the lookup of a tenant failed");
+            // As text, which a subscriber escapes: a name out of the path may stand in it.
+            let error = error.to_string();
+            tracing::error!(target: "agentmail", error, "the lookup of a tenant failed");
             Err(Refusal::SourceFailed)
         }
     }
