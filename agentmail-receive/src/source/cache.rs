@@ -111,6 +111,9 @@ where
     }
 
     async fn of(&self, key: K) -> Result<Tenant, Refusal> {
+        if let Some(tenant) = self.known.get(&key).await {
+            return Ok(tenant);
+        }
         if self.unknown.contains_key(&key) {
             return Err(Refusal::UnknownTenant);
         }
