@@ -6,8 +6,8 @@ use crate::{Receive, RequestHead, Source};
 
 /// How deliveries are received: whose signature counts, and how much a sender may cost.
 ///
-/// A clone is one reference count, as axum's `FromRef` makes one per request. A bare [`Verifier`]
-/// converts into a configuration.
+/// A clone is one reference count, as axum's `FromRef` makes one per request. A bare
+/// [`Verifier`](agentmail_verify::Verifier) converts into a configuration.
 ///
 /// # Defaults
 ///
