@@ -44,10 +44,10 @@ def shorten(frames):
 
 
 def case(family, name, status, code=None, *, headers=None, body=MAIL, frames=None, end="complete", now=NOW,
-         answer=None, takes="event", threats=(), **config):
+         answer=None, takes="event", threats=(), path="/", **config):
     cases.append({
         "family": family, "name": name, "threats": list(threats), "takes": takes,
-        "headers": both(NOW, body) if headers is None else headers,
+        "path": path, "headers": both(NOW, body) if headers is None else headers,
         "frames": shorten([body] if frames is None else frames), "end": end,
         "now": now, "config": config,
         "expected": {"status": status, "code": code, "answer": answer if status != 200 or answer else "msg-1"},
@@ -206,6 +206,57 @@ refused("secrets", "a fifth beside four", "mismatch", headers=both(NOW, MAIL, "s
 for name, secret in [("looks like base64", "whsec_c2VjcmV0"), ("looks like hex", "deadbeef"), ("two words", "two words"),
                      ("longer than a block", "k" * 200), ("exactly a block", "k" * 64), ("one byte", "k"), ("not UTF-8", "k\xff\xfe")]:
     accepted("secrets", f"a secret that {name}", headers=both(NOW, MAIL, secret), secrets=[["default", secret]], threats=[16])
+
+for name, now, end, accepts in [("in its last second", NOW, NOW, True), ("one second past its end", NOW, NOW - 1, False),
+                                ("before its end", NOW, NOW + 1, True), ("past its end by our clock, not the sender's", NOW + 1, NOW, False),
+                                ("without an end in sight", NOW, 2**64 - 1, True)]:
+    case("secrets", f"the old one, {name}", 200 if accepts else 403, None if accepts else "mismatch", now=now, threats=[35],
+         headers=both(NOW, MAIL, "the old secret"), label="old", ends={"old": end}, **OLD_AND_NEW)
+accepted("secrets", "the new one, past the old one's end", headers=both(NOW, MAIL, "the new secret"), label="new", ends={"old": 0}, **OLD_AND_NEW)
+
+# -- Sources: whose secrets count, looked up by the agent in the path ------------------------------------
+TENANTS = {"tenants": {"my-agent": "secret of mine", "your-agent": "secret of yours", "an agent": "secret of another"}}
+MINE, YOURS = "/agents/my-agent/webhook", "/agents/your-agent/webhook"
+
+
+def mail_of(agent):
+    return json.dumps({"type": "mail.received", "agent_id": agent, "message_id": "msg-1"})
+
+
+accepted("source", "each at its own path: mine", path=MINE, headers=both(NOW, MAIL, "secret of mine"), **TENANTS)
+accepted("source", "each at its own path: yours", path=YOURS, body=mail_of("your-agent"),
+         headers=both(NOW, mail_of("your-agent"), "secret of yours"), **TENANTS)
+accepted("source", "an agent whose id is percent-encoded in the path", path="/agents/an%20agent/webhook", body=mail_of("an agent"),
+         headers=both(NOW, mail_of("an agent"), "secret of another"), **TENANTS)
+accepted("source", "a query behind the path", path=MINE + "?agent=your-agent", headers=both(NOW, MAIL, "secret of mine"), **TENANTS)
+for name, path, secret in [("my secret at your path", YOURS, "secret of mine"), ("your secret at my path", MINE, "secret of yours"),
+                           ("no tenant's secret", MINE, SECRET)]:
+    refused("source", name, "mismatch", path=path, headers=both(NOW, MAIL, secret), threats=[33], **TENANTS)
+for name, body in [("another agent", mail_of("your-agent")), ("another case", mail_of("My-Agent")), ("no agent", '{"type":"mail.received","message_id":"msg-1"}'),
+                   ("an empty agent", mail_of("")), ("a list of agents", '{"type":"mail.received","agent_id":["my-agent"],"message_id":"msg-1"}'),
+                   ("two agents", MAIL[:-1] + ',"agent_id":"your-agent"}'), ("mine twice", MAIL[:-1] + ',"agent_id":"my-agent"}'),
+                   ("mine in a deeper object", '{"mail":{"agent_id":"my-agent"}}'), ("an array", '["mail.received","my-agent","msg-1"]'),
+                   ("no JSON", "my-agent"), ("no UTF-8", MAIL.replace("hello", "\xff")), ("nothing at all", "")]:
+    refused("source", f"my secret, my path, and {name}", "other_agent", path=MINE, body=body, headers=both(NOW, body, "secret of mine"), threats=[33], **TENANTS)
+    refused("source", f"the same for a single tenant: {name}", "other_agent", body=body, agent="my-agent", threats=[33])
+accepted("source", "a single tenant, for its agent", agent="my-agent")
+OTHER = '{"type":"mail.bounced","agent_id":"my-agent"}'
+accepted("source", "another type of event, for its agent", path=MINE, body=OTHER, answer="mail.bounced", headers=both(NOW, OTHER, "secret of mine"), **TENANTS)
+refused("source", "a forgery for another agent: the signature comes first", "mismatch", path=MINE, body=mail_of("your-agent"), **TENANTS)
+for name, path in [("an unknown tenant", "/agents/nobody/webhook"), ("no tenant in the path", "/agents//webhook"), ("a path of another form", "/"),
+                   ("two segments", "/agents/my-agent/x/webhook"), ("a name that is not UTF-8", "/agents/%ff/webhook"),
+                   ("a name in other case", "/agents/MY-AGENT/webhook")]:
+    refused("source", name, "unknown_tenant", path=path, headers=both(NOW, MAIL, "secret of mine"), **TENANTS)
+refused("source", "an unknown tenant, and stale: the source comes first", "unknown_tenant", path="/agents/nobody/webhook", now=NOW + 301, **TENANTS)
+refused("source", "an unknown tenant, and unsigned: the headers come first", "missing_signature", path="/agents/nobody/webhook", headers=[], threats=[34], **TENANTS)
+refused("source", "a known tenant, and stale", "stale", path=MINE, now=NOW + 301, **TENANTS)
+case("source", "a known tenant, and too long", 413, "body_too_large", path=MINE, body_limit=10, **TENANTS)
+case("source", "a known tenant, and a body that stalls", 408, "body_timeout", path=MINE, frames=[], end="stalled", **TENANTS)
+for state, code in [("failing", "source_failed"), ("stalled", "source_timeout")]:
+    case("source", f"{state}", 503, code, path=MINE, headers=both(NOW, MAIL, "secret of mine"), store=state, **TENANTS)
+    case("source", f"{state}, and the body stalls", 503, code, path=MINE, frames=[], end="stalled", store=state, **TENANTS)
+    refused("source", f"{state}, and unsigned", "missing_signature", path=MINE, headers=[], store=state, threats=[34], **TENANTS)
+    refused("source", f"{state}, and malformed", "malformed_signature", path=MINE, headers=with_signature("v1=00"), store=state, threats=[34], **TENANTS)
 
 # -- Bodies: the MAC covers bytes ----------------------------------------------------------------------
 variants = {

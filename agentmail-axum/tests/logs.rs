@@ -4,13 +4,14 @@
 mod common;
 
 use std::{
+    future::ready,
     io,
     sync::{Arc, Mutex},
 };
 
 use agentmail_axum::{
-    Delivery, MailReceived, SignedHeaders, UnixTime, Verified, Verifier, VerifyLayer, Webhook,
-    WebhookRejection,
+    Delivery, Lookup, MailReceived, SignedHeaders, Tenant, UnixTime, Verified, Verifier,
+    VerifyLayer, Webhook, WebhookConfig, WebhookRejection,
 };
 use axum::{
     Router,
@@ -77,6 +78,14 @@ async fn each_refusal_is_logged_once_at_its_level_with_its_code() {
     let (late, early) = (at(1_700_000_301), at(1_699_999_699));
     let declared_unsigned = Request::post("/agentmail/webhook").header("x-agentmail-unsigned", "1");
     let declared_unsigned = declared_unsigned.body(Body::from(BODY)).unwrap();
+    let of = |lookup: Lookup<()>| {
+        let config = WebhookConfig::new(lookup).clock(common::NOW);
+        Router::new().route("/agentmail/webhook", post(on_mail)).layer(VerifyLayer::new(config))
+    };
+    let another = || Tenant::new(Verifier::new(common::secret()), "another-agent");
+    let bound = of(Lookup::new(|_| Some(()), move |()| ready(Ok::<_, String>(Some(another())))));
+    let empty = of(Lookup::new(|_| Some(()), |()| ready(Ok::<_, String>(None))));
+    let failing = of(Lookup::new(|_| Some(()), |()| ready(Err("the store is down"))));
     let open = Router::new().route("/agentmail/webhook", post(on_mail));
     let unsigned = Request::post("/agentmail/webhook").body(Body::from(BODY)).unwrap();
 
@@ -87,6 +96,9 @@ async fn each_refusal_is_logged_once_at_its_level_with_its_code() {
         (router(), declared_unsigned, "WARN", "unsigned"),
         (router(), with_body("forged"), "WARN", "mismatch"),
         (router(), signed("{}"), "WARN", "unexpected_payload"),
+        (bound, signed(BODY), "WARN", "other_agent"),
+        (empty, signed(BODY), "WARN", "unknown_tenant"),
+        (failing.clone(), signed(BODY), "WARN", "source_failed"),
         (open, signed(BODY), "ERROR", "missing_layer"),
     ] {
         let log = log_of(router, request).await;
@@ -96,6 +108,10 @@ async fn each_refusal_is_logged_once_at_its_level_with_its_code() {
         assert_eq!(refusals.len(), 1, "{code}: {log}");
         assert_eq!(lines_of(refusals[0], level), 1, "{code}: {log}");
     }
+
+    let log = log_of(failing, signed(BODY)).await;
+    assert_eq!(lines_of(&log, "ERROR"), 1, "{log}");
+    assert!(log.contains("error=\"the store is down\""), "{log}");
 }
 
 #[tokio::test]

@@ -1,13 +1,13 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use agentmail_verify::{Clock, Header, SystemClock, UnixTime, Verifier};
+use agentmail_verify::{Clock, Header, SystemClock, UnixTime};
 
-use crate::{Receive, Source};
+use crate::{Receive, RequestHead, Source};
 
 /// How deliveries are received: whose signature counts, and how much a sender may cost.
 ///
-/// A clone is one reference count, as axum's `FromRef` makes one per request. A bare [`Verifier`]
-/// converts into a configuration.
+/// A clone is one reference count, as axum's `FromRef` makes one per request. A bare
+/// [`Verifier`](agentmail_verify::Verifier) converts into a configuration.
 ///
 /// # Defaults
 ///
@@ -15,6 +15,7 @@ use crate::{Receive, Source};
 /// | --- | --- |
 /// | [`body_limit`](Self::body_limit) | 262,144 bytes (256 KiB) |
 /// | [`body_timeout`](Self::body_timeout) | 10 seconds |
+/// | [`source_timeout`](Self::source_timeout) | 5 seconds |
 /// | [`clock`](Self::clock) | the system's clock |
 /// | [`explain_refusals`](Self::explain_refusals) | off |
 #[derive(Debug, Clone)]
@@ -28,6 +29,7 @@ struct Settings {
     source: Source,
     body_limit: usize,
     body_timeout: Duration,
+    source_timeout: Duration,
     clock: SharedClock,
     explain_refusals: bool,
 }
@@ -40,6 +42,7 @@ impl WebhookConfig {
                 source: source.into(),
                 body_limit: 256 * 1024,
                 body_timeout: Duration::from_secs(10),
+                source_timeout: Duration::from_secs(5),
                 clock: SharedClock(Arc::new(SystemClock)),
                 explain_refusals: false,
             }),
@@ -59,6 +62,11 @@ impl WebhookConfig {
         self.set(|settings| settings.body_timeout = timeout)
     }
 
+    /// Sets how long a [`Lookup`](crate::Lookup) may take to answer: then the delivery is refused (503).
+    pub fn source_timeout(self, timeout: Duration) -> Self {
+        self.set(|settings| settings.source_timeout = timeout)
+    }
+
     /// Sets the clock that freshness is judged by.
     pub fn clock(self, clock: impl Clock + Send + Sync + 'static) -> Self {
         self.set(|settings| settings.clock = SharedClock(Arc::new(clock)))
@@ -75,16 +83,17 @@ impl WebhookConfig {
 
     /// Receives one delivery. This is the whole order of checks, the same in every adapter:
     ///
-    /// both headers -> verifier -> freshness -> declared length -> body, under limit and timeout ->
-    /// MAC.
+    /// both headers -> source of the verifier, under its timeout -> freshness -> declared length -> body,
+    /// under limit and timeout -> MAC -> the tenant's agent.
     ///
-    /// `lines` returns the value of every line of a header, `declared_length` is the length that the
+    /// `head` is what a [`Lookup`](crate::Lookup) is shown, `lines` returns the value of every line of a header, `declared_length` is the length that the
     /// request promises in bytes, and `body` is a stream of its pieces. What the headers alone
-    /// decide is decided here, before the body is polled.
+    /// decide is decided before the body is polled, and here where nothing has to be looked up.
     ///
     /// The future needs a tokio runtime with its timer enabled.
     pub fn receive<'a, L, B>(
         &self,
+        head: RequestHead<'_>,
         lines: impl Fn(Header) -> L,
         declared_length: Option<u64>,
         body: B,
@@ -92,11 +101,15 @@ impl WebhookConfig {
     where
         L: IntoIterator<Item = &'a [u8]>,
     {
-        Receive::new(self, lines, declared_length, body)
+        Receive::new(self, &head, lines, declared_length, body)
     }
 
-    pub(crate) fn verifier(&self) -> &Verifier {
-        self.settings.source.verifier()
+    pub(crate) fn source(&self) -> &Source {
+        &self.settings.source
+    }
+
+    pub(crate) fn source_wait(&self) -> Duration {
+        self.settings.source_timeout
     }
 
     pub(crate) fn limit(&self) -> usize {

@@ -6,7 +6,6 @@ mod config;
 #[cfg(feature = "dedupe")]
 pub mod dedupe;
 mod delivery;
-#[cfg(feature = "dedupe")]
 mod identity;
 mod receive;
 mod refusal;
@@ -22,4 +21,6 @@ pub use delivery::Delivery;
 pub use receive::Receive;
 pub use refusal::Refusal;
 pub use rejection::{Answer, Rejection};
-pub use source::Source;
+#[cfg(feature = "cache")]
+pub use source::CacheConfig;
+pub use source::{Lookup, RequestHead, Source, Tenant};

@@ -2,41 +2,55 @@ use std::{
     fmt,
     pin::{Pin, pin},
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use agentmail_verify::{Header, SignedHeaders, UnixTime};
-use bytes::Buf;
+use agentmail_verify::{Header, SignedHeaders, UnixTime, VerifyError};
+use bytes::{Buf, Bytes};
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 use tokio::{task::unconstrained, time::Sleep};
 
-use crate::{Delivery, Refusal, Rejection, WebhookConfig, buffer::Buffer};
+use crate::{
+    Delivery, Refusal, Rejection, RequestHead, Tenant, WebhookConfig,
+    buffer::Buffer,
+    source::{Answer, Question},
+};
 
 pin_project! {
     /// A delivery on its way in; made by [`WebhookConfig::receive`].
     #[must_use = "futures do nothing unless polled"]
     pub struct Receive<B> {
         config: WebhookConfig,
-        head: Result<Head, Refusal>,
+        headers: Result<SignedHeaders, VerifyError>,
+        stage: Stage,
         #[pin]
         body: B,
         buffer: Buffer,
-        // Made when the body first has to be waited for: most arrive together with their head.
+        // Made when the source, then the body, first has to be waited for: most are there at once.
         #[pin]
         deadline: Option<Sleep>,
     }
 }
 
-/// What the headers told, and the one reading of the clock.
-#[derive(Clone, Copy)]
-struct Head {
-    headers: SignedHeaders,
+enum Stage {
+    /// The source has been asked. Freshness and length are judged when it has answered.
+    Asking(Question, Option<u64>),
+    Reading(Judged),
+    Refused(Refusal),
+}
+
+/// All but the body has been judged: by this one reading of the clock, and for this tenant.
+struct Judged {
     now: UnixTime,
+    /// `None` stands for the one of a fixed source.
+    tenant: Option<Tenant>,
 }
 
 impl<B> Receive<B> {
     pub(crate) fn new<'a, L>(
         config: &WebhookConfig,
+        head: &RequestHead<'_>,
         lines: impl Fn(Header) -> L,
         declared_length: Option<u64>,
         body: B,
@@ -44,9 +58,15 @@ impl<B> Receive<B> {
     where
         L: IntoIterator<Item = &'a [u8]>,
     {
+        let headers = SignedHeaders::read(lines);
+        let stage = match &headers {
+            Ok(headers) => Stage::begin(config, head, headers, declared_length),
+            Err(error) => Err(Refusal::from(*error)),
+        };
         Self {
             config: config.clone(),
-            head: check_head(config, lines, declared_length),
+            headers,
+            stage: stage.unwrap_or_else(Stage::Refused),
             body,
             buffer: Buffer::new(config.limit()),
             deadline: None,
@@ -62,18 +82,29 @@ where
     type Output = Result<Delivery, Rejection>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let received = match this.head {
-            Ok(head) => {
-                let body =
-                    ready!(poll_body(this.config, this.body, this.buffer, this.deadline, cx));
-                body.and_then(|()| {
-                    let verifier = this.config.verifier();
-                    Delivery::verify(verifier, &head.headers, this.buffer.take(), head.now)
-                        .map_err(Refusal::from)
-                })
+        let mut this = self.project();
+        let config = &*this.config;
+        let received = loop {
+            let headers = match this.headers {
+                Ok(headers) => headers,
+                Err(error) => break Err(Refusal::from(*error)),
+            };
+            match this.stage {
+                Stage::Asking(question, declared_length) => {
+                    let deadline = this.deadline.as_mut();
+                    let answer = ready!(poll_question(config, question, deadline, cx));
+                    let judged = answer.and_then(|tenant| {
+                        Judged::new(config, headers, *declared_length, Some(tenant))
+                    });
+                    *this.stage = judged.map_or_else(Stage::Refused, Stage::Reading);
+                }
+                Stage::Reading(judged) => {
+                    let buffer = this.buffer;
+                    let body = ready!(poll_body(config, this.body, buffer, this.deadline, cx));
+                    break body.and_then(|()| judged.verify(config, headers, buffer.take()));
+                }
+                Stage::Refused(refusal) => break Err(*refusal),
             }
-            Err(refusal) => Err(*refusal),
         };
         Poll::Ready(match received {
             Ok(delivery) => {
@@ -82,9 +113,9 @@ where
                     secret = delivery.receipt().label().as_str(),
                     "delivery verified"
                 );
-                Ok(delivery.under(this.config))
+                Ok(delivery)
             }
-            Err(refusal) => Err(Rejection::new(refusal, this.config.explains_refusals())),
+            Err(refusal) => Err(Rejection::new(refusal, config.explains_refusals())),
         })
     }
 }
@@ -95,25 +126,75 @@ impl<B> fmt::Debug for Receive<B> {
     }
 }
 
-/// Decides all that can be decided before the body is read.
-fn check_head<'a, L>(
-    config: &WebhookConfig,
-    lines: impl Fn(Header) -> L,
-    declared_length: Option<u64>,
-) -> Result<Head, Refusal>
-where
-    L: IntoIterator<Item = &'a [u8]>,
-{
-    let headers = SignedHeaders::read(lines)?;
-    let now = config.now();
-    config.verifier().tolerance().check(headers.timestamp().time(), now)?;
-
-    let limit = config.limit();
-    let fits = |length| usize::try_from(length).is_ok_and(|length| length <= limit);
-    if !declared_length.is_none_or(fits) {
-        return Err(Refusal::BodyTooLarge { limit });
+impl Stage {
+    /// Decides all that can be decided before anything is waited for.
+    fn begin(
+        config: &WebhookConfig,
+        head: &RequestHead<'_>,
+        headers: &SignedHeaders,
+        declared_length: Option<u64>,
+    ) -> Result<Self, Refusal> {
+        let tenant = match config.source().ask(head)? {
+            Answer::Fixed => None,
+            Answer::Now(tenant) => Some(tenant),
+            Answer::Later(question) => return Ok(Self::Asking(question, declared_length)),
+        };
+        Judged::new(config, headers, declared_length, tenant).map(Self::Reading)
     }
-    Ok(Head { headers, now })
+}
+
+impl Judged {
+    /// Decides all that can be decided before the body is read.
+    fn new(
+        config: &WebhookConfig,
+        headers: &SignedHeaders,
+        declared_length: Option<u64>,
+        tenant: Option<Tenant>,
+    ) -> Result<Self, Refusal> {
+        let judged = Self { now: config.now(), tenant };
+        let tolerance = judged.tenant(config)?.verifier().tolerance();
+        tolerance.check(headers.timestamp().time(), judged.now)?;
+
+        let limit = config.limit();
+        let fits = |length| usize::try_from(length).is_ok_and(|length| length <= limit);
+        if !declared_length.is_none_or(fits) {
+            return Err(Refusal::BodyTooLarge { limit });
+        }
+        Ok(judged)
+    }
+
+    fn verify(
+        &self,
+        config: &WebhookConfig,
+        headers: &SignedHeaders,
+        body: Bytes,
+    ) -> Result<Delivery, Refusal> {
+        let tenant = self.tenant(config)?;
+        let delivery = Delivery::verify(tenant.verifier(), headers, body, self.now)?;
+        tenant.may_say(delivery.body())?;
+        Ok(delivery.under(config))
+    }
+
+    fn tenant<'a>(&'a self, config: &'a WebhookConfig) -> Result<&'a Tenant, Refusal> {
+        let tenant = self.tenant.as_ref().or(config.source().fixed_tenant());
+        tenant.ok_or(Refusal::SourceFailed)
+    }
+}
+
+/// Waits for the source, under its timeout, and leaves no deadline behind for the body.
+fn poll_question(
+    config: &WebhookConfig,
+    question: &mut Question,
+    mut deadline: Pin<&mut Option<Sleep>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Tenant, Refusal>> {
+    if let Poll::Ready(answer) = question.as_mut().poll(cx) {
+        deadline.set(None);
+        return Poll::Ready(answer);
+    }
+    let timeout = config.source_wait();
+    ready!(poll_deadline(timeout, deadline, cx));
+    Poll::Ready(Err(Refusal::SourceTimeout { timeout }))
 }
 
 const PIECES_PER_POLL: usize = 32;
@@ -123,7 +204,7 @@ fn poll_body<B, D, E>(
     config: &WebhookConfig,
     mut body: Pin<&mut B>,
     buffer: &mut Buffer,
-    mut deadline: Pin<&mut Option<Sleep>>,
+    deadline: Pin<&mut Option<Sleep>>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<(), Refusal>>
 where
@@ -145,12 +226,22 @@ where
     }
 
     let timeout = config.timeout();
+    ready!(poll_deadline(timeout, deadline, cx));
+    Poll::Ready(Err(Refusal::BodyTimeout { timeout }))
+}
+
+/// Is ready when as much time has passed since it was first polled.
+fn poll_deadline(
+    timeout: Duration,
+    mut deadline: Pin<&mut Option<Sleep>>,
+    cx: &mut Context<'_>,
+) -> Poll<()> {
     if deadline.is_none() {
         deadline.set(Some(tokio::time::sleep(timeout)));
     }
-    if let Some(deadline) = deadline.as_pin_mut() {
-        // Not on the task's budget, which such a body may have used up.
-        ready!(pin!(unconstrained(deadline)).poll(cx));
+    match deadline.as_pin_mut() {
+        // Not on the task's budget, which a body that is always ready may have used up.
+        Some(deadline) => pin!(unconstrained(deadline)).poll(cx),
+        None => Poll::Ready(()),
     }
-    Poll::Ready(Err(Refusal::BodyTimeout { timeout }))
 }

@@ -11,6 +11,20 @@ use agentmail_verify::{PayloadError, VerifyError};
 pub enum Refusal {
     /// 403: the headers, the freshness or the signature.
     Unverified(VerifyError),
+    /// 403: a [`Lookup`](crate::Lookup) knows no such tenant.
+    UnknownTenant,
+    /// 403: a tenant's secret signed a delivery that does not name the tenant's agent.
+    OtherAgent,
+    /// 503: the lookup failed.
+    SourceFailed,
+    /// 503: the lookup did not answer in time.
+    #[non_exhaustive]
+    SourceTimeout {
+        /// The time that it may take.
+        timeout: Duration,
+    },
+    /// 503: so many unknown tenants have been asked for that one more is not.
+    SourceBusy,
     /// 413: the body is longer than the limit, by its declared length or by what arrived.
     #[non_exhaustive]
     BodyTooLarge {
@@ -45,6 +59,11 @@ impl Refusal {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Unverified(error) => error.code(),
+            Self::UnknownTenant => "unknown_tenant",
+            Self::OtherAgent => "other_agent",
+            Self::SourceFailed => "source_failed",
+            Self::SourceTimeout { .. } => "source_timeout",
+            Self::SourceBusy => "source_busy",
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::BodyTimeout { .. } => "body_timeout",
             Self::UnreadableBody => "unreadable_body",
@@ -61,7 +80,8 @@ impl Refusal {
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
-            Self::Unverified(_) => 403,
+            Self::Unverified(_) | Self::UnknownTenant | Self::OtherAgent => 403,
+            Self::SourceFailed | Self::SourceTimeout { .. } | Self::SourceBusy => 503,
             Self::BodyTooLarge { .. } => 413,
             Self::BodyTimeout { .. } => 408,
             Self::UnreadableBody => 400,
@@ -72,20 +92,20 @@ impl Refusal {
         }
     }
 
-    /// Returns after how many seconds the sender may try again, where it is worth it.
-    #[must_use]
-    pub const fn retry_after(&self) -> Option<u64> {
-        match self {
-            Self::InFlight | Self::StoreUnavailable => Some(5),
-            _ => None,
-        }
-    }
-
     /// Returns what an operator can do about it.
     #[must_use]
     pub const fn hint(&self) -> &'static str {
         match self {
             Self::Unverified(error) => verify_hint(error),
+            Self::UnknownTenant => "a new tenant, a wrong path, or noise",
+            Self::OtherAgent => {
+                "look at who holds this tenant's secret: it signed for another agent, or for none"
+            }
+            Self::SourceFailed => "the log tells why the lookup failed",
+            Self::SourceTimeout { .. } => "look at the store that the lookup asks",
+            Self::SourceBusy => {
+                "strangers ask for many tenants; `CacheConfig::unknown` allows more"
+            }
             Self::BodyTooLarge { .. } => "raise `body_limit` if the service sends longer bodies",
             Self::BodyTimeout { .. } => "raise `body_timeout`, or look at the proxy in between",
             Self::UnreadableBody => "the connection broke, or the transfer coding is malformed",
@@ -142,6 +162,13 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unverified(error) => error.fmt(f),
+            Self::UnknownTenant => f.write_str("there is no such tenant"),
+            Self::OtherAgent => f.write_str("the payload does not name the tenant's agent"),
+            Self::SourceFailed => f.write_str("the tenant could not be looked up"),
+            Self::SourceTimeout { timeout } => {
+                write!(f, "the lookup of the tenant took longer than {timeout:?}")
+            }
+            Self::SourceBusy => f.write_str("too many unknown tenants were asked for"),
             Self::BodyTooLarge { limit } => write!(f, "the body is longer than {limit} bytes"),
             Self::BodyTimeout { timeout } => {
                 write!(f, "the body was not complete within {timeout:?}")

@@ -19,7 +19,7 @@ pub struct Rejection {
 pub struct Answer {
     /// The status.
     pub status: u16,
-    /// The value of `Retry-After`, in seconds, if the answer has one.
+    /// The value of the header `Retry-After`, in seconds, if it is to be sent.
     pub retry_after: Option<u64>,
     /// The body, if it has one: problem details (RFC 9457), to be sent as
     /// [`Answer::CONTENT_TYPE`].
@@ -63,7 +63,7 @@ impl Rejection {
         });
         Answer {
             status: self.refusal.status(),
-            retry_after: self.refusal.retry_after(),
+            retry_after: (self.refusal.status() == 503).then_some(5),
             problem: problem.and_then(|problem| serde_json::to_vec(&problem).ok()).map(Bytes::from),
         }
     }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use agentmail_receive::{
-    Backend, Dedupe, Delivery, Key, Memory, Refusal, Store, WebhookConfig,
+    Backend, Dedupe, Delivery, Key, Memory, Refusal, RequestHead, Store, WebhookConfig,
     dedupe::{BackendResult, Claimed, Holding, Owner},
 };
 use agentmail_verify::{Header, Secret, SignedHeaders, Signer, Tolerance, UnixTime, Verifier};
@@ -190,7 +190,8 @@ async fn what_is_handled_is_remembered_for_as_long_as_a_copy_may_be_fresh() {
         .clock(NOW);
     let signed = Signer::new(Secret::new("whsec_test_secret").unwrap()).sign(NOW, MAIL.as_bytes());
     let body = stream::once(ready(Ok::<_, std::io::Error>(MAIL.as_bytes())));
-    let received = config.receive(|header: Header| signed.lines(header), None, body);
+    let head = RequestHead::new("/", &());
+    let received = config.receive(head, |header: Header| signed.lines(header), None, body);
 
     let delivery = received.now_or_never().unwrap().unwrap();
     dedupe.claim(&delivery).await.unwrap().end(true).await;

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use agentmail_receive::{Delivery, Refusal, Rejection, WebhookConfig};
+use agentmail_receive::{Delivery, Refusal, Rejection, RequestHead, WebhookConfig};
 use agentmail_verify::{
     Event, MailReceived, Secret, SignedDelivery, SignedHeaders, Signer, UnixTime, Verifier,
     VerifyError,
@@ -40,8 +40,13 @@ async fn receive<E>(
     length: Option<u64>,
     body: impl Stream<Item = Result<Bytes, E>>,
 ) -> Result<Delivery, Refusal> {
-    let received = config.receive(|header| signed.lines(header), length, body).await;
+    let received = config.receive(head(), |header| signed.lines(header), length, body).await;
     received.map_err(|rejection| rejection.refusal())
+}
+
+/// Nothing is looked up here.
+fn head() -> RequestHead<'static> {
+    RequestHead::new("/", &())
 }
 
 fn pieces(pieces: &[&'static [u8]]) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
@@ -103,7 +108,7 @@ async fn an_unsigned_request_costs_no_clock_and_no_body() {
     let (body, taken) = endless();
     let config = config().clock(|| -> UnixTime { panic!("the clock was read") });
 
-    let rejection = config.receive(|_| None::<&[u8]>, None, body).await.unwrap_err();
+    let rejection = config.receive(head(), |_| None::<&[u8]>, None, body).await.unwrap_err();
 
     assert_eq!(rejection.refusal(), Refusal::Unverified(VerifyError::MissingSignature));
     assert_eq!(taken.load(Ordering::Relaxed), 0);
@@ -214,7 +219,8 @@ async fn explains_a_refusal_only_on_request() {
         let signed = sign(b"[\"private\"]");
 
         let body = pieces(&[b"[\"private\"]"]);
-        let delivery = config.receive(|header| signed.lines(header), None, body).await.unwrap();
+        let delivery =
+            config.receive(head(), |header| signed.lines(header), None, body).await.unwrap();
         let answer = delivery.json::<Event>().unwrap_err().answer().problem;
 
         let problem =
@@ -234,7 +240,7 @@ fn debug_shows_neither_secret_nor_content() {
     for shown in [
         format!("{delivery:?}"),
         format!("{:?}", config()),
-        format!("{:?}", config().receive(|header| signed.lines(header), None, body)),
+        format!("{:?}", config().receive(head(), |header| signed.lines(header), None, body)),
         format!("{:?}", delivery.json::<Vec<u8>>()),
         format!("{:?}", Rejection::new(Refusal::UnreadableBody, true)),
     ] {

@@ -38,6 +38,8 @@ pub use label::{Label, LabelError};
 #[cfg(feature = "event")]
 pub use payload::{PayloadError, from_json};
 pub use receipt::Receipt;
+#[cfg(feature = "std")]
+pub use secret::SecretFileError;
 pub use secret::{Secret, SecretError};
 pub use sign::{SignedDelivery, Signer};
 pub use signature::Signature;

@@ -5,6 +5,12 @@ use crate::{
     mac::{Key, Mac},
 };
 
+#[cfg(feature = "std")]
+mod file;
+
+#[cfg(feature = "std")]
+pub use self::file::SecretFileError;
+
 /// A signing secret, as HMAC-SHA256 state that was keyed once.
 ///
 /// The text itself is not kept. The state is wiped on drop; a verification overwrites or wipes its

@@ -1,6 +1,8 @@
 use core::{error::Error, fmt};
 
-use crate::{Receipt, Secret, SignedHeaders, Tolerance, UnixTime, Verification, VerifyError};
+use crate::{
+    Label, Receipt, Secret, SignedHeaders, Tolerance, UnixTime, Verification, VerifyError,
+};
 
 /// Decides whether a delivery is genuine: the accepted secrets, and how old a delivery may be.
 ///
@@ -10,8 +12,15 @@ use crate::{Receipt, Secret, SignedHeaders, Tolerance, UnixTime, Verification, V
 #[must_use]
 pub struct Verifier {
     first: Secret,
-    others: [Option<Secret>; Self::MAX_SECRETS - 1],
+    others: [Option<Other>; Self::MAX_SECRETS - 1],
     tolerance: Tolerance,
+}
+
+/// A secret beside the first, and the last second in which it is accepted.
+#[derive(Clone)]
+struct Other {
+    secret: Secret,
+    end: UnixTime,
 }
 
 impl Verifier {
@@ -39,12 +48,35 @@ impl Verifier {
     ///
     /// Four secrets are accepted already, or one of them has the same label, so that a log could not
     /// tell the two apart.
-    pub fn accept(mut self, secret: Secret) -> Result<Self, VerifierError> {
-        if self.secrets().any(|accepted| accepted.label() == secret.label()) {
+    pub fn accept(self, secret: Secret) -> Result<Self, VerifierError> {
+        self.accept_until(secret, END_OF_TIME)
+    }
+
+    /// Accepts one more secret, to the end of the second named, by the clock that freshness is
+    /// judged by. From the next second on it no longer matches: [`VerifyError::Mismatch`].
+    ///
+    /// For the secret before a rotation. The first secret has no end, so that none is left without
+    /// one.
+    ///
+    /// ```
+    /// use agentmail_verify::{Secret, UnixTime, Verifier};
+    ///
+    /// let now = UnixTime::from_secs(1_700_000_000); // when the new secret is taken over
+    /// let new = Secret::new("the secret of the rotation")?.with_label("2026-11")?;
+    /// let old = Secret::new("the secret before it")?.with_label("2026-05")?;
+    /// let verifier = Verifier::new(new).accept_until(old, UnixTime::from_secs(now.as_secs() + 600))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`accept`](Self::accept).
+    pub fn accept_until(mut self, secret: Secret, end: UnixTime) -> Result<Self, VerifierError> {
+        if self.labels().any(|accepted| accepted == secret.label()) {
             return Err(VerifierError::DuplicateLabel);
         }
         let free = self.others.iter_mut().find(|slot| slot.is_none());
-        *free.ok_or(VerifierError::TooManySecrets)? = Some(secret);
+        *free.ok_or(VerifierError::TooManySecrets)? = Some(Other { secret, end });
         Ok(self)
     }
 
@@ -90,7 +122,7 @@ impl Verifier {
         let (timestamp, signature) = (headers.timestamp(), headers.signature());
         self.tolerance.check(timestamp.time(), now)?;
 
-        self.secrets()
+        self.secrets(now)
             .find(|secret| signature.matches(&secret.mac(timestamp, body)))
             .map(|secret| Receipt::new(timestamp.time(), secret.label()))
             .ok_or(VerifyError::Mismatch)
@@ -107,13 +139,22 @@ impl Verifier {
         now: UnixTime,
     ) -> Result<Verification, VerifyError> {
         self.tolerance.check(headers.timestamp().time(), now)?;
-        Ok(Verification::new(headers, self.secrets()))
+        Ok(Verification::new(headers, self.secrets(now)))
     }
 
-    fn secrets(&self) -> impl Iterator<Item = &Secret> {
-        core::iter::once(&self.first).chain(self.others.iter().flatten())
+    /// Returns the secrets that count at this time, in the order given.
+    fn secrets(&self, now: UnixTime) -> impl Iterator<Item = &Secret> {
+        let others = self.others.iter().flatten().filter(move |other| now <= other.end);
+        core::iter::once(&self.first).chain(others.map(|other| &other.secret))
+    }
+
+    fn labels(&self) -> impl Iterator<Item = Label> {
+        let others = self.others.iter().flatten().map(|other| &other.secret);
+        core::iter::once(&self.first).chain(others).map(Secret::label)
     }
 }
+
+const END_OF_TIME: UnixTime = UnixTime::from_secs(u64::MAX);
 
 /// Shows the labels of the accepted secrets, and nothing else of them.
 impl fmt::Debug for Verifier {
@@ -121,7 +162,7 @@ impl fmt::Debug for Verifier {
         struct Labels<'a>(&'a Verifier);
         impl fmt::Debug for Labels<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_list().entries(self.0.secrets().map(Secret::label)).finish()
+                f.debug_list().entries(self.0.labels()).finish()
             }
         }
 

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use agentmail_verify::{
-    Header, Receipt, Secret, SignedHeaders, Signer, Tolerance, UnixTime, Verifier, VerifyError,
+    Header, Label, Receipt, Secret, SignedHeaders, Signer, Tolerance, UnixTime, Verifier,
+    VerifyError,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -89,6 +90,40 @@ fn the_receipt_names_the_secret_that_matched() {
 
         assert_eq!(whole.label().as_str(), label);
         assert_eq!(whole, pieces);
+    }
+}
+
+#[test]
+fn a_secret_is_accepted_to_its_end_and_not_a_second_longer() {
+    let at = |offset: u64| UnixTime::from_secs(NOW.as_secs() + offset);
+    let verifier = Verifier::new(secret("new"))
+        .accept_until(secret("former"), at(60))
+        .and_then(|verifier| verifier.accept_until(secret("first"), at(0)))
+        .and_then(|verifier| verifier.accept(secret("backup")))
+        .unwrap();
+
+    for (label, now, accepted) in [
+        ("new", at(300), true),
+        ("former", at(0), true),
+        ("former", at(60), true),
+        ("former", at(61), false),
+        ("former", at(300), false),
+        ("first", at(0), true),
+        ("first", at(1), false),
+        ("backup", at(300), true),
+        ("forger", at(0), false),
+    ] {
+        let delivery = Signer::new(secret(label)).sign(NOW, b"{}");
+        let headers = SignedHeaders::read(|header| delivery.lines(header)).unwrap();
+
+        let whole = verifier.verify(&headers, b"{}", now);
+        let mut verification = verifier.begin(&headers, now).unwrap();
+        verification.update(b"{}");
+
+        assert_eq!(verification.finish(), whole, "{label} at {now:?}, streamed");
+        let expected = if accepted { Ok(label) } else { Err(VerifyError::Mismatch) };
+        let matched = whole.map(|receipt| receipt.label());
+        assert_eq!(matched.as_ref().map(Label::as_str).map_err(|it| *it), expected, "at {now:?}");
     }
 }
 
@@ -178,6 +213,23 @@ proptest! {
 
         prop_assert!(whole.is_ok());
         prop_assert_eq!(verify_in_pieces(&verifier, &headers, &pieces), whole);
+    }
+
+    #[test]
+    fn an_end_is_judged_by_the_time_of_the_check(end: u64, now: u64) {
+        let now = UnixTime::from_secs(now);
+        let verifier = Verifier::new(secret("new"));
+        let verifier = verifier.accept_until(secret("old"), UnixTime::from_secs(end)).unwrap();
+        let delivery = Signer::new(secret("old")).sign(now, b"{}");
+        let headers = SignedHeaders::read(|header| delivery.lines(header)).unwrap();
+
+        let outcome = verifier.verify(&headers, b"{}", now);
+
+        prop_assert_eq!(outcome.is_ok(), now.as_secs() <= end);
+        prop_assert_eq!(verifier.begin(&headers, now).map(|mut verification| {
+            verification.update(b"{}");
+            verification.finish()
+        }), Ok(outcome));
     }
 
     #[test]

@@ -2,18 +2,40 @@
 #![allow(missing_docs, reason = "criterion's macros")]
 #![expect(clippy::unwrap_used, reason = "a broken bench panics")]
 
+use std::{convert::Infallible, future::ready, sync::Arc, time::Duration};
+
 use agentmail_axum::{
-    MailReceived, Secret, SignedDelivery, Signer, UnixTime, Verifier, WebhookConfig,
+    CacheConfig, Lookup, MailReceived, Secret, SignedDelivery, Signer, Tenant, UnixTime, Verifier,
+    WebhookConfig,
 };
 use axum::body::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt;
+use tokio::sync::watch;
 
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 const SAMPLE: &str = include_str!("../../examples/sample.json");
 
 fn config() -> WebhookConfig {
     WebhookConfig::new(Verifier::new(Secret::new("whsec_test_secret").unwrap())).clock(NOW)
+}
+
+/// The same secret, from a source that can be replaced.
+fn watched() -> WebhookConfig {
+    let verifier = Verifier::new(Secret::new("whsec_test_secret").unwrap());
+    WebhookConfig::new(watch::Sender::new(Arc::new(verifier)).subscribe()).clock(NOW)
+}
+
+/// The same secret, looked up by an agent that a path could name, with and without a cache.
+fn looked_up(cached: bool) -> WebhookConfig {
+    let verifier = Verifier::new(Secret::new("whsec_test_secret").unwrap());
+    let tenant = Tenant::new(verifier, "my-agent");
+    let lookup = Lookup::new(
+        |_| Some("my-agent".to_owned()),
+        move |_| ready(Ok::<_, Infallible>(Some(tenant.clone()))),
+    );
+    let long = CacheConfig::default().known(1_000, Duration::from_secs(3_600));
+    WebhookConfig::new(if cached { lookup.cached(long) } else { lookup }).clock(NOW)
 }
 
 fn signed() -> SignedDelivery {
@@ -38,6 +60,15 @@ fn axum_handlers(c: &mut Criterion) {
         ("bare Json", Router::new().route("/", post(bare))),
         ("VerifyLayer and Verified", {
             Router::new().route("/", post(verified)).layer(VerifyLayer::new(config()))
+        }),
+        ("VerifyLayer, watched", {
+            Router::new().route("/", post(verified)).layer(VerifyLayer::new(watched()))
+        }),
+        ("VerifyLayer, looked up", {
+            Router::new().route("/", post(verified)).layer(VerifyLayer::new(looked_up(false)))
+        }),
+        ("VerifyLayer, looked up and cached", {
+            Router::new().route("/", post(verified)).layer(VerifyLayer::new(looked_up(true)))
         }),
         ("Webhook", Router::new().route("/", post(webhook)).with_state(config())),
     ] {

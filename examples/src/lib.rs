@@ -24,6 +24,9 @@ mod snippets {
     #[doc = include_str!("../../docs/once-only.md")]
     struct OnceOnly;
 
+    #[doc = include_str!("../../docs/rotate.md")]
+    struct Rotate;
+
     #[doc = include_str!("../../docs/troubleshooting.md")]
     struct Troubleshooting;
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
-use agentmail_receive::{Receive, Refusal, WebhookConfig};
+use agentmail_receive::{Receive, Refusal, RequestHead, WebhookConfig};
 use pin_project_lite::pin_project;
 use serde::de::DeserializeOwned;
 
@@ -49,6 +49,8 @@ use crate::{
 /// | what happened | status |
 /// | --- | --- |
 /// | a header is missing, repeated or malformed; unsigned; too old; too far ahead; no match | 403 |
+/// | no such tenant; a tenant's secret, but another agent in the payload | 403 |
+/// | the [`Lookup`](crate::Lookup) of the tenant fails or is slow | 503 |
 /// | the body is longer than [`body_limit`](WebhookConfig::body_limit) | 413 |
 /// | the body is not complete within [`body_timeout`](WebhookConfig::body_timeout) | 408 |
 /// | the body breaks off | 400 |
@@ -70,7 +72,9 @@ impl<T: DeserializeOwned> FromRequest for Webhook<T> {
             Some(config) => {
                 let lines = |header| lines(request.headers(), header);
                 let declared_length = declared_length(request.headers());
-                State::Receiving { receive: config.receive(lines, declared_length, payload.take()) }
+                let head = RequestHead::new(request.path(), request);
+                let receive = config.receive(head, lines, declared_length, payload.take());
+                State::Receiving { receive }
             }
             None => State::Unconfigured,
         };

@@ -10,7 +10,7 @@ use actix_web::{
     body::{EitherBody, MessageBody},
     dev::{Payload, Service, ServiceRequest, ServiceResponse},
 };
-use agentmail_receive::{Receive, WebhookConfig};
+use agentmail_receive::{Receive, RequestHead, WebhookConfig};
 use pin_project_lite::pin_project;
 
 use crate::{
@@ -54,7 +54,8 @@ where
         let payload = request.take_payload();
         let declared_length = declared_length(request.headers());
         let lines = |header| lines(request.headers(), header);
-        let receive = config.receive(lines, declared_length, payload);
+        let head = RequestHead::new(request.path(), request.request());
+        let receive = config.receive(head, lines, declared_length, payload);
         Self { state: State::Receiving { receive, next: Some((inner, request)) } }
     }
 }

@@ -1,4 +1,4 @@
-use agentmail_receive::WebhookConfig;
+use agentmail_receive::{RequestHead, WebhookConfig};
 use axum_core::extract::{FromRef, FromRequest, Request};
 use http_body_util::BodyDataStream;
 use serde::de::DeserializeOwned;
@@ -51,6 +51,8 @@ use crate::{
 /// | what happened | status |
 /// | --- | --- |
 /// | a header is missing, repeated or malformed; unsigned; too old; too far ahead; no match | 403 |
+/// | no such tenant; a tenant's secret, but another agent in the payload | 403 |
+/// | the [`Lookup`](crate::Lookup) of the tenant fails or is slow | 503 |
 /// | the body is longer than [`body_limit`](WebhookConfig::body_limit) | 413 |
 /// | the body is not complete within [`body_timeout`](WebhookConfig::body_timeout) | 408 |
 /// | the body breaks off | 400 |
@@ -81,7 +83,14 @@ where
         let declared_length = declared_length(&parts.headers, &body);
         let lines = |header| lines(&parts.headers, header);
 
-        let delivery = config.receive(lines, declared_length, BodyDataStream::new(body)).await?;
+        // By value: a head is not `Send`, and must not be kept while the body is awaited.
+        let receive = config.receive(
+            RequestHead::new(parts.uri.path(), &parts),
+            lines,
+            declared_length,
+            BodyDataStream::new(body),
+        );
+        let delivery = receive.await?;
         Ok(Self(delivery.json()?))
     }
 }

@@ -4,7 +4,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use agentmail_receive::{Receive, WebhookConfig};
+use agentmail_receive::{Receive, RequestHead, WebhookConfig};
 use http::{Request, Response, request::Parts};
 use http_body::Body;
 use http_body_util::BodyDataStream;
@@ -59,7 +59,8 @@ where
         let (parts, body) = request.into_parts();
         let declared_length = declared_length(&parts.headers, &body);
         let lines = |header| lines(&parts.headers, header);
-        let receive = config.receive(lines, declared_length, BodyDataStream::new(body));
+        let head = RequestHead::new(parts.uri.path(), &parts);
+        let receive = config.receive(head, lines, declared_length, BodyDataStream::new(body));
         Self { state: State::Receiving { receive, next: Some((inner, parts)) } }
     }
 }

@@ -10,6 +10,8 @@ use super::Verify;
 /// | what happened | status |
 /// | --- | --- |
 /// | a header is missing, repeated or malformed; unsigned; too old; too far ahead; no match | 403 |
+/// | no such tenant; a tenant's secret, but another agent in the payload | 403 |
+/// | the [`Lookup`](crate::Lookup) of the tenant fails or is slow | 503 |
 /// | the body is longer than [`body_limit`](WebhookConfig::body_limit) | 413 |
 /// | the body is not complete within [`body_timeout`](WebhookConfig::body_timeout) | 408 |
 /// | the body breaks off | 400 |

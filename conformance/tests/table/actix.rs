@@ -28,7 +28,7 @@ pub(crate) async fn middleware(case: &Case) -> Answer {
         }),
     };
     let verify = VerifyWebhook::new(case.config());
-    send(case, init_service(App::new().wrap(verify).route("/", route)).await).await
+    send(case, init_service(App::new().wrap(verify).default_service(route)).await).await
 }
 
 pub(crate) async fn extractor(case: &Case) -> Answer {
@@ -36,14 +36,14 @@ pub(crate) async fn extractor(case: &Case) -> Answer {
         Takes::Event => web::post().to(async |event: Webhook<Event>| told(&event.0)),
         Takes::Mail => web::post().to(async |mail: Webhook<MailReceived>| mail.0.message_id),
     };
-    send(case, init_service(App::new().app_data(case.config()).route("/", route)).await).await
+    send(case, init_service(App::new().app_data(case.config()).default_service(route)).await).await
 }
 
 async fn send<B: MessageBody>(
     case: &Case,
     app: impl Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
 ) -> Answer {
-    let mut request = TestRequest::post().uri("/");
+    let mut request = TestRequest::post().uri(&case.path);
     for (name, value) in case.headers() {
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
         request = request.append_header((name, HeaderValue::from_bytes(&value).unwrap()));
@@ -57,6 +57,8 @@ async fn send<B: MessageBody>(
     let status = response.status().as_u16();
     let refusal = response.response().extensions().get::<Refusal>().copied();
     let code = refusal.map(|refusal| refusal.code().to_owned());
+    let retry_after = response.headers().get("retry-after");
+    let retry_after = retry_after.map(|value| value.to_str().unwrap().to_owned());
     let body = read_body(response).await;
-    Answer { status, code, body: String::from_utf8(body.to_vec()).unwrap() }
+    Answer { status, code, retry_after, body: String::from_utf8(body.to_vec()).unwrap() }
 }

@@ -28,7 +28,8 @@ pub(crate) async fn layer(case: &Case) -> Answer {
             })
         }
     };
-    send(case, Router::new().route("/", route).layer(VerifyLayer::new(case.config()))).await
+    let router = Router::new().route("/", route.clone()).route("/{*path}", route);
+    send(case, router.layer(VerifyLayer::new(case.config()))).await
 }
 
 pub(crate) async fn extractor(case: &Case) -> Answer {
@@ -36,11 +37,12 @@ pub(crate) async fn extractor(case: &Case) -> Answer {
         Takes::Event => post(async |Webhook(event): Webhook<Event>| told(&event)),
         Takes::Mail => post(async |Webhook(mail): Webhook<MailReceived>| mail.message_id),
     };
-    send(case, Router::new().route("/", route).with_state(case.config())).await
+    let router = Router::new().route("/", route.clone()).route("/{*path}", route);
+    send(case, router.with_state(case.config())).await
 }
 
 async fn send(case: &Case, router: Router) -> Answer {
-    let mut request = Request::post("/").body(Body::from_stream(case.body())).unwrap();
+    let mut request = Request::post(&case.path).body(Body::from_stream(case.body())).unwrap();
     for (name, value) in case.headers() {
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
         request.headers_mut().append(name, HeaderValue::from_bytes(&value).unwrap());
@@ -50,6 +52,8 @@ async fn send(case: &Case, router: Router) -> Answer {
 
     let status = response.status().as_u16();
     let code = response.extensions().get::<Refusal>().map(|refusal| refusal.code().to_owned());
+    let retry_after = response.headers().get("retry-after");
+    let retry_after = retry_after.map(|value| value.to_str().unwrap().to_owned());
     let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-    Answer { status, code, body: String::from_utf8(body.to_vec()).unwrap() }
+    Answer { status, code, retry_after, body: String::from_utf8(body.to_vec()).unwrap() }
 }

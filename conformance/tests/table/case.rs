@@ -1,8 +1,8 @@
 //! A case, as `cases.json` states it.
 
-use std::{io, time::Duration};
+use std::{collections::HashMap, future::pending, io, sync::Arc, time::Duration};
 
-use agentmail_receive::WebhookConfig;
+use agentmail_receive::{Lookup, Tenant, WebhookConfig};
 use agentmail_verify::{Event, Secret, Tolerance, UnixTime, Verifier};
 use futures_util::{Stream, StreamExt, stream};
 use serde::Deserialize;
@@ -17,6 +17,7 @@ pub(crate) struct Case {
     pub(crate) family: String,
     pub(crate) name: String,
     pub(crate) takes: Takes,
+    pub(crate) path: String,
     headers: Vec<(String, String)>,
     frames: Vec<Frame>,
     end: End,
@@ -59,11 +60,27 @@ enum End {
 #[serde(deny_unknown_fields)]
 struct Config {
     secrets: Option<Vec<(String, String)>>,
+    /// When the secret of a label ends, in Unix seconds.
+    #[serde(default)]
+    ends: HashMap<String, u64>,
+    /// The one agent that the fixed verifier's secrets may speak for.
+    agent: Option<String>,
+    /// Secrets by agent, instead of a fixed verifier.
+    tenants: Option<HashMap<String, String>>,
+    /// What is wrong with the store that holds the tenants.
+    store: Option<Store>,
     max_age: Option<u64>,
     max_ahead: Option<u64>,
     body_limit: Option<usize>,
     /// The label that the receipt must carry.
     label: Option<String>,
+}
+
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum Store {
+    Failing,
+    Stalled,
 }
 
 #[derive(Deserialize, Clone)]
@@ -78,6 +95,8 @@ struct Expected {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) code: Option<String>,
+    /// The header of this name: an answer of 503, and no other, tells when to try again.
+    pub(crate) retry_after: Option<String>,
     pub(crate) body: String,
 }
 
@@ -89,7 +108,8 @@ pub(crate) fn load() -> Vec<Case> {
 impl Case {
     pub(crate) fn expected(&self) -> Answer {
         let Expected { status, code, answer } = self.expected.clone();
-        Answer { status, code, body: answer.unwrap_or_default() }
+        let retry_after = (status == 503).then(|| "5".to_owned());
+        Answer { status, code, retry_after, body: answer.unwrap_or_default() }
     }
 
     pub(crate) fn headers(&self) -> impl Iterator<Item = (&str, Vec<u8>)> {
@@ -100,8 +120,11 @@ impl Case {
         UnixTime::from_secs(self.now)
     }
 
-    /// The whole body; `None` where the case is about reading it.
+    /// The whole body; `None` where the case is about reading it, or about whose secrets count.
     pub(crate) fn whole_body(&self) -> Option<Vec<u8>> {
+        if self.config.tenants.is_some() || self.config.agent.is_some() {
+            return None;
+        }
         let reading = matches!(self.expected.status, 400 | 408 | 413);
         (!reading && matches!(self.end, End::Complete)).then(|| self.frames().concat())
     }
@@ -134,7 +157,15 @@ impl Case {
             .iter()
             .map(|(label, secret)| Secret::new(bytes(secret)).unwrap().with_label(label).unwrap());
         let first = Verifier::new(secrets.next().unwrap());
-        let verifier = secrets.try_fold(first, Verifier::accept).unwrap();
+        let accept = |verifier: Verifier, secret: Secret| match self
+            .config
+            .ends
+            .get(secret.label().as_str())
+        {
+            Some(end) => verifier.accept_until(secret, UnixTime::from_secs(*end)),
+            None => verifier.accept(secret),
+        };
+        let verifier = secrets.try_fold(first, accept).unwrap();
 
         let [max_age, max_ahead] = [self.config.max_age, self.config.max_ahead]
             .map(|secs| Duration::from_secs(secs.unwrap_or(300)));
@@ -143,11 +174,40 @@ impl Case {
     }
 
     pub(crate) fn config(&self) -> WebhookConfig {
-        let config = WebhookConfig::new(self.verifier()).clock(self.now());
+        let config = match (&self.config.tenants, &self.config.agent) {
+            (Some(tenants), _) => self.lookup(tenants).into(),
+            (None, Some(agent)) => Tenant::new(self.verifier(), &**agent).into(),
+            (None, None) => WebhookConfig::new(self.verifier()),
+        };
+        let config = config.clock(self.now());
         match self.config.body_limit {
             Some(limit) => config.body_limit(limit),
             None => config,
         }
+    }
+}
+
+impl Case {
+    fn lookup(&self, tenants: &HashMap<String, String>) -> Lookup<String> {
+        let tenants = tenants.iter().map(|(agent, secret)| {
+            let verifier = Verifier::new(Secret::new(bytes(secret)).unwrap());
+            (agent.clone(), Tenant::new(verifier, &**agent))
+        });
+        let tenants: Arc<HashMap<_, _>> = Arc::new(tenants.collect());
+        let store = self.config.store;
+        Lookup::new(
+            |head| head.segment_between("/agents/", "/webhook"),
+            move |agent: String| {
+                let tenants = Arc::clone(&tenants);
+                async move {
+                    match store {
+                        None => Ok(tenants.get(&agent).cloned()),
+                        Some(Store::Failing) => Err("the store is down"),
+                        Some(Store::Stalled) => pending().await,
+                    }
+                }
+            },
+        )
     }
 }
 

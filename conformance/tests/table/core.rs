@@ -4,20 +4,24 @@ use agentmail_verify::{Event, MailReceived, SignedHeaders, VerifyError, from_jso
 
 use super::case::{Answer, Case, Takes, told};
 
-/// Returns `None` where a case is about reading the body.
+/// Returns `None` where a case is about reading the body, or about whose secrets count.
 pub(crate) fn answer(case: &Case) -> Option<Answer> {
     let body = case.whole_body()?;
     if let Err(error) = verify(case, &body) {
-        return Some(Answer { status: 403, code: Some(error.code().into()), body: String::new() });
+        return Some(refused(403, error.code()));
     }
     let told = match case.takes {
         Takes::Event => from_json(&body).map(|event: Event| told(&event)),
         Takes::Mail => from_json(&body).map(|mail: MailReceived| mail.message_id),
     };
     Some(match told {
-        Ok(body) => Answer { status: 200, code: None, body },
-        Err(error) => Answer { status: 422, code: Some(error.code().into()), body: String::new() },
+        Ok(body) => Answer { status: 200, code: None, retry_after: None, body },
+        Err(error) => refused(422, error.code()),
     })
+}
+
+fn refused(status: u16, code: &str) -> Answer {
+    Answer { status, code: Some(code.into()), retry_after: None, body: String::new() }
 }
 
 fn verify(case: &Case, body: &[u8]) -> Result<(), VerifyError> {

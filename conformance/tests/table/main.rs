@@ -15,7 +15,8 @@ use std::{collections::BTreeMap, process::ExitCode};
 
 use case::{Answer, Case};
 
-/// The ways in. The core reads no body, so that cases about reading it are none of its business.
+/// The ways in. The core reads no body and knows no source, so that cases about these are none of its
+/// business.
 const WAYS: [&str; 5] =
     ["core", "axum layer", "axum extractor", "actix middleware", "actix extractor"];
 

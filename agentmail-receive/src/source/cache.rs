@@ -1,0 +1,200 @@
+use std::{
+    hash::Hash,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use moka::{future::Cache, policy::EvictionPolicy};
+use tokio::time::Instant;
+
+use super::{
+    Lookup, Tenant,
+    lookup::{AskFor, Question},
+};
+use crate::Refusal;
+
+/// How long a [`Lookup`]'s answers count, and how many are kept.
+///
+/// # Defaults
+///
+/// | setting | default |
+/// | --- | --- |
+/// | [`known`](Self::known) | 10,000 tenants, each for 10 seconds |
+/// | [`unknown`](Self::unknown) | 1,000 questions in 5 seconds |
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct CacheConfig {
+    known: u64,
+    known_for: Duration,
+    unknown: u32,
+    unknown_for: Duration,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self {
+            known: 10_000,
+            known_for: Duration::from_secs(10),
+            unknown: 1_000,
+            unknown_for: Duration::from_secs(5),
+        }
+    }
+}
+
+impl CacheConfig {
+    /// Sets how many tenants are kept, and for how long.
+    ///
+    /// A new secret counts when the old answer has run out: what is signed with it until then is a
+    /// `mismatch`.
+    pub fn known(self, tenants: u64, lifetime: Duration) -> Self {
+        Self { known: tenants, known_for: lifetime, ..self }
+    }
+
+    /// Sets for how long a tenant that was not found is not asked for again, and how many questions
+    /// about tenants that have never been found are put in that time.
+    ///
+    /// A new tenant waits no longer than this. When strangers have used up the questions, a tenant
+    /// that this process has never found is refused without asking (503, `source_busy`) until that
+    /// time is over; all others are served.
+    pub fn unknown(self, questions: u32, lifetime: Duration) -> Self {
+        Self { unknown: questions, unknown_for: lifetime, ..self }
+    }
+}
+
+impl<K> Lookup<K>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+{
+    /// Keeps answers for a while, of tenants that were found and of those that were not. Errors are
+    /// not kept.
+    ///
+    /// While a tenant is being asked for, others who want to know wait for the same answer. The
+    /// cache is in this process, and all clones share it.
+    pub fn cached(self, config: CacheConfig) -> Self {
+        let Self { key, ask } = self;
+        let answers = Arc::new(Answers::new(ask, &config));
+        let ask = move |key| -> Question {
+            let answers = Arc::clone(&answers);
+            Box::pin(async move { answers.of(key).await })
+        };
+        Self { key, ask: Arc::new(ask) }
+    }
+}
+
+struct Answers<K> {
+    ask: Arc<AskFor<K>>,
+    known: Cache<K, Tenant>,
+    /// Who has been known once is asked for whatever strangers do.
+    once_known: Cache<K, ()>,
+    unknown: Cache<K, ()>,
+    budget: Budget,
+}
+
+impl<K> Answers<K>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+{
+    fn new(ask: Arc<AskFor<K>>, config: &CacheConfig) -> Self {
+        Self {
+            ask,
+            known: Cache::builder()
+                .max_capacity(config.known)
+                .time_to_live(config.known_for)
+                .build(),
+            once_known: recent(config.known).build(),
+            // As many as two times' questions, one after the other: none is forgotten early.
+            unknown: recent(u64::from(config.unknown).saturating_mul(2))
+                .time_to_live(config.unknown_for)
+                .build(),
+            budget: Budget::new(config.unknown, config.unknown_for),
+        }
+    }
+
+    async fn of(&self, key: K) -> Result<Tenant, Refusal> {
+        if let Some(tenant) = self.known.get(&key).await {
+            return Ok(tenant);
+        }
+        if self.unknown.contains_key(&key) {
+            return Err(Refusal::UnknownTenant);
+        }
+        let question = self.put(key.clone());
+        self.known.try_get_with(key, question).await.map_err(|refusal| *refusal)
+    }
+
+    /// Asks; only one at a time for each key.
+    async fn put(&self, key: K) -> Result<Tenant, Refusal> {
+        let stranger = !self.once_known.contains_key(&key);
+        if stranger && !self.budget.take() {
+            return Err(Refusal::SourceBusy);
+        }
+        let answer = (self.ask)(key.clone()).await;
+        match answer {
+            Ok(_) if stranger => {
+                self.budget.give_back();
+                self.once_known.insert(key, ()).await;
+            }
+            Err(Refusal::UnknownTenant) => self.unknown.insert(key, ()).await,
+            _ => {}
+        }
+        answer
+    }
+}
+
+fn recent<K>(capacity: u64) -> moka::future::CacheBuilder<K, (), Cache<K, ()>>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+{
+    Cache::builder().max_capacity(capacity).eviction_policy(EvictionPolicy::lru())
+}
+
+/// So many questions in such a time.
+struct Budget {
+    questions: u32,
+    period: Duration,
+    window: Mutex<Window>,
+}
+
+struct Window {
+    start: Instant,
+    left: u32,
+}
+
+impl Budget {
+    fn new(questions: u32, period: Duration) -> Self {
+        let window = Window { start: Instant::now(), left: questions };
+        Self { questions, period, window: Mutex::new(window) }
+    }
+
+    fn take(&self) -> bool {
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        if window.start.elapsed() >= self.period {
+            *window = Window { start: Instant::now(), left: self.questions };
+        }
+        let taken = window.left.checked_sub(1);
+        window.left = taken.unwrap_or(0);
+        taken.is_some()
+    }
+
+    fn give_back(&self) {
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        window.left = window.left.saturating_add(1).min(self.questions);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_budget_is_full_again_after_its_time() {
+        let budget = Budget::new(2, Duration::from_secs(5));
+
+        assert_eq!([(); 4].map(|()| budget.take()), [true, true, false, false]);
+        budget.give_back();
+        assert_eq!([(); 2].map(|()| budget.take()), [true, false]);
+
+        tokio::time::advance(Duration::from_secs(5)).await;
+        budget.give_back();
+        assert_eq!([(); 3].map(|()| budget.take()), [true, true, false]);
+    }
+}

@@ -1,0 +1,92 @@
+//! A secret that is read from a file.
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+
+use std::{fs, path::PathBuf};
+
+use agentmail_verify::{Secret, Signer, UnixTime};
+
+/// A file of this test's own, removed when it ends.
+struct TempFile(PathBuf);
+
+impl TempFile {
+    fn with(name: &str, content: &[u8]) -> Self {
+        let file = format!("agentmail-secret-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(file);
+        fs::write(&path, content).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        _ = fs::remove_file(&self.0);
+    }
+}
+
+fn signature(secret: Secret) -> String {
+    Signer::new(secret).sign(UnixTime::from_secs(0), b"").signature().to_owned()
+}
+
+#[test]
+fn the_file_holds_the_secret_and_at_most_one_line_end() {
+    let shown = || signature(Secret::new("whsec_test_secret").unwrap());
+    for (name, content) in [
+        ("bare", "whsec_test_secret"),
+        ("lf", "whsec_test_secret\n"),
+        ("crlf", "whsec_test_secret\r\n"),
+    ] {
+        let file = TempFile::with(name, content.as_bytes());
+
+        assert_eq!(signature(Secret::from_file(&file.0).unwrap()), shown(), "{name}");
+    }
+}
+
+#[test]
+fn the_longest_file_is_taken_whole() {
+    let key = vec![b'k'; 4_096];
+    let file = TempFile::with("longest", &key);
+
+    assert_eq!(
+        signature(Secret::from_file(&file.0).unwrap()),
+        signature(Secret::new(&key).unwrap())
+    );
+}
+
+#[test]
+fn an_error_names_the_path_and_the_cause_and_never_the_content() {
+    for (name, content, cause) in [
+        ("empty", b"".to_vec(), "the signing secret is empty"),
+        ("blank", b"\n".to_vec(), "the signing secret is empty"),
+        ("two-line-ends", b"hush\n\n".to_vec(), "white space at an end"),
+        ("a-space", b" hush\n".to_vec(), "white space at an end"),
+        ("too-long", b"hush".repeat(1_025), "longer than 4096 bytes"),
+        ("huge", b"hush".repeat(1 << 20), "longer than 4096 bytes"),
+    ] {
+        let file = TempFile::with(name, &content);
+
+        let error = Secret::from_file(&file.0).unwrap_err();
+
+        let message = error.to_string();
+        assert!(message.starts_with(&*file.0.to_string_lossy()), "{message}");
+        assert!(message.contains(cause), "{message}");
+        assert!(!format!("{error:?}{message}").contains("hush"), "{error:?}");
+        assert_eq!(error.path(), file.0);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_an_error() {
+    let missing = std::env::temp_dir().join("agentmail-no-such-file");
+
+    assert!(Secret::from_file(&missing).unwrap_err().to_string().contains("No such file"));
+    assert!(Secret::from_file(std::env::temp_dir()).is_err(), "a folder");
+}
+
+/// Bounded, and therefore soon refused.
+#[cfg(unix)]
+#[test]
+fn a_file_without_an_end_is_refused() {
+    let error = Secret::from_file("/dev/zero").unwrap_err();
+
+    assert_eq!(error.to_string(), "/dev/zero: the file is longer than 4096 bytes");
+}
