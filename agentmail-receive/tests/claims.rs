@@ -6,7 +6,7 @@ use std::{
     future::{pending, ready},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -38,7 +38,10 @@ fn delivery(body: &str) -> Delivery {
 struct Recorder {
     memory: Memory,
     calls: Arc<Mutex<Vec<String>>>,
+    owner: Arc<Mutex<Option<Owner>>>,
     silent: Arc<AtomicBool>,
+    slow: Arc<AtomicBool>,
+    failures: Arc<AtomicUsize>,
 }
 
 impl Recorder {
@@ -53,13 +56,24 @@ impl Recorder {
         answer: impl Future<Output = BackendResult<T>>,
     ) -> BackendResult<T> {
         let answer = answer.await;
+        if self.slow.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         self.calls.lock().unwrap().push(call);
-        if self.silent.swap(false, Ordering::SeqCst) { pending().await } else { answer }
+        if self.silent.swap(false, Ordering::SeqCst) {
+            return pending().await;
+        }
+        let one_less = |left: usize| left.checked_sub(1);
+        match self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less) {
+            Ok(_) => Err("as planned".into()),
+            Err(_) => answer,
+        }
     }
 }
 
 impl Backend for Recorder {
     async fn claim(&self, key: Key, owner: Owner, lease: Duration) -> BackendResult<Claimed> {
+        *self.owner.lock().unwrap() = Some(owner);
         self.note("claim".into(), self.memory.claim(key, owner, lease)).await
     }
 
@@ -101,7 +115,7 @@ async fn a_claim_is_completed_or_released_by_what_the_handler_answered() {
         (false, ["claim", "release"], None),
     ] {
         let recorder = Recorder::default();
-        let dedupe = Dedupe::new(recorder.clone(), "test");
+        let dedupe = Dedupe::new(Store::new(recorder.clone()), "test");
 
         dedupe.claim(&delivery(MAIL)).await.unwrap().end(succeeded).await;
 
@@ -114,7 +128,7 @@ async fn a_claim_is_completed_or_released_by_what_the_handler_answered() {
 #[tokio::test]
 async fn a_claim_that_is_dropped_frees_its_message() {
     let recorder = Recorder::default();
-    let dedupe = Dedupe::new(recorder.clone(), "test");
+    let dedupe = Dedupe::new(Store::new(recorder.clone()), "test");
 
     drop(dedupe.claim(&delivery(MAIL)).await.unwrap());
     until(|| recorder.calls().len() == 2).await;
@@ -126,7 +140,7 @@ async fn a_claim_that_is_dropped_frees_its_message() {
 #[test]
 fn a_claim_can_be_dropped_outside_of_any_runtime_and_by_a_panic() {
     let recorder = Recorder::default();
-    let dedupe = Dedupe::new(recorder.clone(), "test");
+    let dedupe = Dedupe::new(Store::new(recorder.clone()), "test");
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_all().build().unwrap();
 
@@ -173,10 +187,92 @@ async fn a_claim_that_was_granted_too_late_is_given_back() {
     recorder.silent.store(true, Ordering::SeqCst);
     let refused = dedupe.claim(&delivery(MAIL)).await.unwrap_err();
     assert_eq!(refused.refusal(), Refusal::StoreUnavailable);
+    // Nothing is held that would have to be waited for.
     store.drain().await;
+    until(|| recorder.calls().len() == 2).await;
 
     assert_eq!(recorder.calls(), ["claim", "release"]);
     assert!(dedupe.claim(&delivery(MAIL)).await.is_ok());
+}
+
+#[test]
+fn a_task_that_is_held_up_does_not_handle_what_it_was_granted_long_ago() {
+    let lease = Duration::from_secs(1);
+    let recorder = Recorder::default();
+    recorder.slow.store(true, Ordering::SeqCst);
+    let store = Store::new(recorder).with_lease(lease).unwrap();
+    let dedupe = Dedupe::new(store.clone(), "test");
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+
+    let claimed = builder.enable_all().build().unwrap().block_on(async {
+        let claim = tokio::spawn(async move { dedupe.claim(&delivery(MAIL)).await });
+        tokio::task::yield_now().await;
+        // A handler on the same thread blocks it, while the claim is granted on the store's own.
+        thread::sleep(lease);
+        claim.await.unwrap()
+    });
+
+    assert_eq!(claimed.unwrap_err().refusal(), Refusal::StoreUnavailable);
+    assert_eq!(store.counts().unavailable, 1);
+}
+
+#[tokio::test]
+async fn an_ended_claim_is_renewed_no_longer() {
+    let lease = Duration::from_secs(1);
+    for succeeded in [true, false] {
+        let recorder = Recorder::default();
+        let store = Store::new(recorder.clone()).with_lease(lease).unwrap();
+        let dedupe = Dedupe::new(store.clone(), "test");
+
+        let claim = dedupe.claim(&delivery(MAIL)).await.unwrap();
+        until(|| recorder.calls().contains(&"renew".into())).await;
+        claim.end(succeeded).await;
+        let calls = recorder.calls().len();
+        tokio::time::sleep(lease).await;
+
+        // One may have been on its way.
+        let renewed = recorder.calls().split_off(calls);
+        assert!(renewed.len() <= 1, "{renewed:?}");
+        assert_eq!(store.counts().lost, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_claim_that_is_lost_while_its_handler_runs_is_counted_once() {
+    let recorder = Recorder::default();
+    let store = Store::new(recorder.clone()).with_lease(Duration::from_secs(1)).unwrap();
+    let dedupe = Dedupe::new(store.clone(), "test");
+    let claim = dedupe.claim(&delivery(MAIL)).await.unwrap();
+
+    let (key, owner) = (claim.key(), recorder.owner.lock().unwrap().unwrap());
+    recorder.memory.release(key, owner).await.unwrap();
+    recorder.memory.claim(key, Owner::random(), Duration::from_secs(60)).await.unwrap();
+    until(|| store.counts().lost == 1).await;
+    claim.end(true).await;
+
+    let counts = store.counts();
+    assert_eq!((counts.lost, counts.completed), (1, 0));
+    let again = dedupe.claim(&delivery(MAIL)).await.unwrap_err();
+    assert_eq!(again.refusal(), Refusal::InFlight, "the other one's claim is left alone");
+}
+
+#[tokio::test]
+async fn a_record_is_tried_again_for_as_long_as_the_renewed_lease_lasts() {
+    let lease = Duration::from_secs(4);
+    let recorder = Recorder::default();
+    let store = Store::new(recorder.clone()).with_lease(lease).unwrap();
+    let dedupe = Dedupe::new(store.clone(), "test");
+    let claim = dedupe.claim(&delivery(MAIL)).await.unwrap();
+
+    // Longer than the lease that it was granted.
+    tokio::time::sleep(lease + lease / 8).await;
+    recorder.failures.store(3, Ordering::SeqCst);
+    claim.end(true).await;
+    store.drain().await;
+
+    let counts = store.counts();
+    assert_eq!((counts.completed, counts.completions_abandoned), (1, 0));
+    assert_eq!(counts.completions_deferred, 1);
 }
 
 #[tokio::test]

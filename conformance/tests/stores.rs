@@ -245,3 +245,26 @@ fn redis_follows_the_model() {
         });
     });
 }
+
+#[tokio::test]
+async fn what_stands_on_redis_ends_by_itself() {
+    let server = RedisServer::start(&[]).unwrap();
+    let redis = Redis::new(&server.url()).unwrap();
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let (key, owner) = (Key::of_body("model", b"ends"), Owner::random());
+    let mut left = async || -> u64 {
+        let mut command = redis::cmd("PTTL");
+        command.arg(format!("agentmail:{key}")).query_async(&mut connection).await.unwrap()
+    };
+    let within = |left: u64, from: Duration, to: Duration| {
+        from < Duration::from_millis(left) && Duration::from_millis(left) <= to
+    };
+
+    redis.claim(key, owner, LEASE).await.unwrap();
+    assert!(within(left().await, Duration::ZERO, LEASE));
+    redis.renew(key, owner, LEASE * 2).await.unwrap();
+    assert!(within(left().await, LEASE, LEASE * 2));
+    redis.complete(key, owner, RETENTION).await.unwrap();
+    assert!(within(left().await, LEASE * 2, RETENTION));
+}

@@ -44,7 +44,7 @@ impl VerifyWebhook {
     #[cfg(feature = "dedupe")]
     pub fn dedupe(
         self,
-        store: impl Into<agentmail_receive::Store>,
+        store: agentmail_receive::Store,
         scope: impl Into<std::sync::Arc<str>>,
     ) -> crate::DedupeWebhook {
         crate::DedupeWebhook::new(self.config, agentmail_receive::Dedupe::new(store, scope))

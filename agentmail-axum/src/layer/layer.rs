@@ -37,7 +37,7 @@ impl VerifyLayer {
     #[cfg(feature = "dedupe")]
     pub fn dedupe(
         self,
-        store: impl Into<agentmail_receive::Store>,
+        store: agentmail_receive::Store,
         scope: impl Into<std::sync::Arc<str>>,
     ) -> crate::DedupeLayer {
         crate::DedupeLayer::new(self, agentmail_receive::Dedupe::new(store, scope))

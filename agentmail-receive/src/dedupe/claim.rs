@@ -20,11 +20,15 @@ pub struct Claim {
     retention: Duration,
     /// When its lease was last asked for.
     since: Instant,
+    /// That it was lost was found out, and counted, while it was renewed.
+    lost: bool,
     _tracked: TaskTrackerToken,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
+    /// To be given back, in case it was granted after all.
+    Asked,
     /// To be freed, unless it is handled first.
     Claimed,
     /// The handler has answered 2xx. From here on, the message may only be recorded, never freed.
@@ -41,12 +45,19 @@ impl Claim {
         retention: Duration,
     ) -> Result<(Claimed, Self), StoreError> {
         let keeper = store.keeper()?;
-        // Made before it is granted: one whose outcome is never known is freed by its drop.
-        let mut claim = Self::new(store, key, retention, State::Claimed);
+        // Made before it is granted: one whose outcome is never known is given back by its drop.
+        let mut claim = Self::new(store, key, retention, State::Asked);
         let lease = store.settings().lease();
         let granted = store.call(store.backend().claim(key, claim.owner, lease)).await?;
         match granted {
-            Claimed::Now => keeper.hold(key, claim.owner, claim.since),
+            // This task was held up for so long that the lease may have ended.
+            Claimed::Now if claim.since.elapsed() >= lease / 2 => {
+                return Err(StoreError::Slow { deadline: lease / 2 });
+            }
+            Claimed::Now => {
+                claim.state = State::Claimed;
+                keeper.hold(key, claim.owner, claim.since);
+            }
             Claimed::AlreadyHandled | Claimed::InFlight => claim.state = State::Ended,
         }
         Ok((granted, claim))
@@ -65,6 +76,7 @@ impl Claim {
             state,
             retention,
             since: Instant::now(),
+            lost: false,
             _tracked: store.tracker().token(),
         }
     }
@@ -81,19 +93,18 @@ impl Claim {
     /// It returns once the store has answered, or has failed to within the deadline. Then the background goes on
     /// trying until the lease ends, and the handler's answer stands.
     pub async fn end(mut self, succeeded: bool) {
-        self.let_go();
-        match (self.state, succeeded) {
-            (State::Claimed, true) => self.complete().await,
-            (State::Claimed, false) => self.release().await,
-            _ => {}
+        if self.state == State::Claimed {
+            self.let_go();
+            if succeeded { self.complete().await } else { self.release().await }
         }
     }
 
     /// Has the claim renewed no longer: what is renewed while it is freed would look lost.
     fn let_go(&mut self) {
-        let keeper = self.store.running_keeper();
-        if let Some(renewed) = keeper.and_then(|keeper| keeper.let_go(self.owner)) {
-            self.since = renewed;
+        let Some(keeper) = self.store.running_keeper() else { return };
+        match keeper.let_go(self.owner) {
+            Some(renewed) => self.since = renewed,
+            None => self.lost = true,
         }
     }
 
@@ -105,6 +116,7 @@ impl Claim {
                 self.state = State::Ended;
                 self.store.counters().note(|counts| counts.completed += 1);
             }
+            Ok(Holding::Lost) if self.lost => self.state = State::Ended,
             Ok(Holding::Lost) => {
                 self.state = State::Ended;
                 self.store.counters().note(|counts| counts.lost += 1);
@@ -135,19 +147,23 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.let_go();
         let handled = match self.state {
-            State::Claimed => None,
+            State::Asked | State::Claimed => None,
             State::Handled => Some(self.retention),
             State::Ended => return,
         };
+        let granted = self.state != State::Asked;
+        if self.state == State::Claimed {
+            self.let_go();
+        }
         if let Some(keeper) = self.store.running_keeper() {
             keeper.end(End {
                 key: self.key,
                 owner: self.owner,
                 handled,
                 until: self.since + self.store.settings().lease(),
-                tracked: self.store.tracker().token(),
+                tracked: granted.then(|| self.store.tracker().token()),
+                lost: self.lost,
             });
         }
     }

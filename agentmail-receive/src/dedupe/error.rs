@@ -14,7 +14,7 @@ pub enum StoreError {
         /// The time that a call may take.
         deadline: Duration,
     },
-    /// The store's own thread could not be started, or has ended.
+    /// The store's own thread could not be started.
     Thread(io::Error),
 }
 
@@ -23,7 +23,7 @@ impl fmt::Display for StoreError {
         match self {
             Self::Backend(_) => f.write_str("the store refused or could not be reached"),
             Self::Slow { deadline } => write!(f, "the store did not answer within {deadline:?}"),
-            Self::Thread(_) => f.write_str("the store's own thread does not run"),
+            Self::Thread(_) => f.write_str("the store's own thread could not be started"),
         }
     }
 }

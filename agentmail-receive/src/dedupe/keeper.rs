@@ -8,13 +8,18 @@ use std::{
 
 use tokio::{
     runtime::{Builder, Handle},
-    sync::{Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     task::JoinSet,
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::{Holding, Key, Owner, backend::AnyBackend, counts::Counters, store::Settings};
+use super::{
+    Holding, Key, Owner,
+    backend::{AnyBackend, Call},
+    counts::Counters,
+    store::Settings,
+};
 
 /// A store's own thread: it renews claims, and ends those whose handler could not.
 ///
@@ -34,8 +39,11 @@ pub(super) struct End {
     pub(super) handled: Option<Duration>,
     /// When its lease ends, and with it the use of trying.
     pub(super) until: Instant,
-    /// Keeps [`Store::drain`](super::Store::drain) waiting.
-    pub(super) tracked: TaskTrackerToken,
+    /// Keeps [`Store::drain`](super::Store::drain) waiting. `None` for a claim that was never known to
+    /// be granted, which is given back in case it was.
+    pub(super) tracked: Option<TaskTrackerToken>,
+    /// That it was lost is known and counted.
+    pub(super) lost: bool,
 }
 
 impl Keeper {
@@ -44,15 +52,21 @@ impl Keeper {
         settings: Settings,
         counters: Arc<Counters>,
     ) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let handle = runtime.handle().clone();
         let (ends, queue) = mpsc::unbounded_channel();
         let held = Arc::<Held>::default();
         let work = Work { backend, settings, counters, held: Arc::clone(&held) };
-        thread::Builder::new()
-            .name("agentmail-store".into())
-            .spawn(move || runtime.block_on(Arc::new(work).run(queue)))?;
-        Ok(Self { runtime: handle, ends, held })
+        let (started, start) = std::sync::mpsc::sync_channel(1);
+        // Built and dropped on the thread itself: a runtime must not be dropped where one is running.
+        let run = move || match Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => {
+                _ = started.send(Ok(runtime.handle().clone()));
+                runtime.block_on(Arc::new(work).run(queue));
+            }
+            Err(error) => _ = started.send(Err(error)),
+        };
+        thread::Builder::new().name("agentmail-store".into()).spawn(run)?;
+        let runtime = start.recv().map_err(io::Error::other)??;
+        Ok(Self { runtime, ends, held })
     }
 
     /// The runtime of the store's own thread.
@@ -65,7 +79,7 @@ impl Keeper {
         self.held.lock().insert(owner, Renewed { key, at: since });
     }
 
-    /// Stops renewing a claim; returns when its lease was last asked for.
+    /// Stops renewing a claim; returns when its lease was last asked for. `None`: it is known to be lost.
     pub(super) fn let_go(&self, owner: Owner) -> Option<Instant> {
         self.held.lock().remove(&owner).map(|renewed| renewed.at)
     }
@@ -99,13 +113,14 @@ struct Work {
     held: Arc<Held>,
 }
 
-/// As many claims are freed in the background at once; the leases of further ones end by themselves.
-const RELEASES: usize = 4_096;
+/// As many claims that may have been granted are given back at once. The leases of further ones, if
+/// there are any, end by themselves.
+const GIVEN_BACK: usize = 4_096;
 
 impl Work {
     async fn run(self: Arc<Self>, mut queue: mpsc::UnboundedReceiver<End>) {
         let mut tasks = JoinSet::new();
-        let releases = Arc::new(Semaphore::new(RELEASES));
+        let room = Arc::new(Semaphore::new(GIVEN_BACK));
         let mut tick = interval(self.settings.lease() / 6);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -114,13 +129,12 @@ impl Work {
                     Some(end) if end.handled.is_some() => {
                         tasks.spawn(Arc::clone(&self).complete(end));
                     }
+                    Some(end) if end.tracked.is_some() => {
+                        tasks.spawn(Arc::clone(&self).release(end));
+                    }
                     Some(end) => {
-                        if let Ok(permit) = Arc::clone(&releases).try_acquire_owned() {
-                            let release = Arc::clone(&self).release(end);
-                            tasks.spawn(async move {
-                                release.await;
-                                drop(permit);
-                            });
+                        if let Ok(permit) = Arc::clone(&room).try_acquire_owned() {
+                            tasks.spawn(Arc::clone(&self).give_back(end, permit));
                         }
                     }
                     None => break,
@@ -158,7 +172,7 @@ impl Work {
                 }
             }
             Ok(Ok(Holding::Lost)) => {
-                // Its handler may have ended it in the meantime.
+                // Its handler may have let it go in the meantime.
                 if self.held.lock().remove(&owner).is_some() {
                     self.counters.note(|counts| counts.lost += 1);
                     tracing::warn!(
@@ -180,6 +194,7 @@ impl Work {
         let complete = || Arc::clone(&self.backend).complete(end.key, end.owner, retention);
         match self.until_answered(end.until, complete).await {
             Some(Holding::Held) => self.counters.note(|counts| counts.completed += 1),
+            Some(Holding::Lost) if end.lost => {}
             Some(Holding::Lost) => self.counters.note(|counts| counts.lost += 1),
             None => {
                 self.counters.note(|counts| counts.completions_abandoned += 1);
@@ -190,24 +205,31 @@ impl Work {
                 );
             }
         }
-        drop(end.tracked);
     }
 
     async fn release(self: Arc<Self>, end: End) {
         let release = || Arc::clone(&self.backend).release(end.key, end.owner);
         // Failing that, the lease ends by itself.
-        _ = self.until_answered(end.until, release).await;
-        drop(end.tracked);
+        if self.until_answered(end.until, release).await.is_some() {
+            self.counters.note(|counts| counts.released += 1);
+        }
     }
 
-    /// Repeats a call until it is answered, or the lease ends.
-    async fn until_answered<T, F>(&self, until: Instant, call: impl Fn() -> F) -> Option<T>
-    where
-        F: Future<Output = Result<T, super::BackendError>>,
-    {
+    async fn give_back(self: Arc<Self>, end: End, _room: OwnedSemaphorePermit) {
+        let release = || Arc::clone(&self.backend).release(end.key, end.owner);
+        _ = self.until_answered(end.until, release).await;
+    }
+
+    /// Repeats a call until it is answered, or the lease ends. A call that panics is not answered.
+    async fn until_answered<T: Send + 'static>(
+        &self,
+        until: Instant,
+        call: impl Fn() -> Call<T>,
+    ) -> Option<T> {
         let mut pause = Duration::from_millis(50);
         loop {
-            if let Ok(Ok(answer)) = timeout(self.settings.deadline(), call()).await {
+            let answer = tokio::spawn(timeout(self.settings.deadline(), call())).await;
+            if let Ok(Ok(Ok(answer))) = answer {
                 return Some(answer);
             }
             if Instant::now() + pause >= until {

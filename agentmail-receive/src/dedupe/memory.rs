@@ -19,6 +19,9 @@ mod entries;
 /// It has room for a number of keys, by default a million, each of which takes about 250 bytes. A key
 /// that still counts is never dropped to make room: when all of them do, a new message is refused with
 /// 503. At four fifths, a warning is logged.
+///
+/// It reads tokio's clock, a store renews its claims by the system's: in a test with a paused clock, a
+/// handler that sleeps for longer than the lease loses its claim.
 #[derive(Clone)]
 pub struct Memory {
     entries: Arc<Mutex<Entries>>,
@@ -150,6 +153,7 @@ mod tests {
     async fn refuses_when_full_and_never_drops_what_counts() {
         let memory = Memory::with_room(10);
         for number in 0..10 {
+            assert_eq!(memory.entries().has_warned(), number > 7, "{number} keys");
             assert_eq!(handle(&memory, number).await.unwrap(), Claimed::Now);
         }
 

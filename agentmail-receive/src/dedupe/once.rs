@@ -14,9 +14,9 @@ pub struct Dedupe {
 }
 
 impl Dedupe {
-    /// Takes a store, or just a [`Backend`](super::Backend), and a scope; see [`Key`].
-    pub fn new(store: impl Into<Store>, scope: impl Into<Arc<str>>) -> Self {
-        Self { store: store.into(), scope: scope.into() }
+    /// Takes a store and a scope; see [`Key`].
+    pub fn new(store: Store, scope: impl Into<Arc<str>>) -> Self {
+        Self { store, scope: scope.into() }
     }
 
     /// Claims the message of a delivery, before its handler runs.

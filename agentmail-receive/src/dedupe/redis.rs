@@ -1,28 +1,23 @@
-use std::{
-    error::Error,
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use redis::{
-    Client, ErrorKind, FromRedisValue, InfoDict, IntoConnectionInfo, Script, ScriptInvocation,
-    ServerErrorKind,
-    aio::{ConnectionManager, ConnectionManagerConfig},
+    Client, FromRedisValue, IntoConnectionInfo, Script, ScriptInvocation,
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
 
-use self::scripts::Scripts;
+use self::{link::Link, scripts::Scripts};
 use super::{Backend, BackendResult, Claimed, Holding, Key, Owner};
 
+mod link;
 mod scripts;
 
 /// Keeps claims on a Redis server, or another one that speaks its protocol, for any number of
 /// processes.
 ///
 /// Each step is one Lua script, called by its hash: atomic, and one round trip to claim and one to
-/// end. A clone is a handle to the same connection, which is made at the first call, and again when
-/// it breaks: a server that is down when the process starts is answered with 503 until it is up.
+/// end. A clone is a handle to the same connection, which is made at the first call, and anew when it
+/// breaks, answers nothing for 10 seconds, or turns out not to lead to the primary: while a server is
+/// down, also when the process starts, deliveries are answered 503.
 ///
 /// ```
 /// use agentmail_receive::{Redis, Store};
@@ -34,7 +29,7 @@ mod scripts;
 /// # The server
 ///
 /// - **Eviction** must be off (`maxmemory-policy noeviction`): a server that evicts forgets handled
-///   messages, and copies of them are handled again. A warning is logged when it may evict.
+///   messages, and copies of them are handled again. The log warns once when it may evict.
 /// - **Persistence**: what the server loses in a crash was never handled, as far as it knows.
 ///   `appendonly yes` with `appendfsync always` loses nothing that it has answered; `everysec` loses
 ///   up to a second.
@@ -47,11 +42,10 @@ mod scripts;
 /// Nothing but digests and random tokens stands there; a handled message takes about 230 bytes.
 #[derive(Clone)]
 pub struct Redis {
-    client: Client,
     prefix: Arc<str>,
     scripts: Arc<Scripts>,
-    // Made at the first call, so that it is the store's own thread that drives it.
-    connection: Arc<Mutex<Option<ConnectionManager>>>,
+    // Connects at the first call, so that it is the store's own thread that drives it.
+    link: Arc<Link>,
 }
 
 impl Redis {
@@ -69,10 +63,9 @@ impl Redis {
         let info = url.into_connection_info().map_err(RedisError)?;
         let client = Client::open(info.set_tcp_settings(tcp_settings())).map_err(RedisError)?;
         Ok(Self {
-            client,
             prefix: "agentmail:".into(),
             scripts: Arc::new(Scripts::new()),
-            connection: Arc::default(),
+            link: Arc::new(Link::new(client)),
         })
     }
 
@@ -87,33 +80,7 @@ impl Redis {
     }
 
     async fn run<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> BackendResult<T> {
-        let outcome = call.invoke_async(&mut self.connection()?).await;
-        outcome.map_err(|error: redis::RedisError| {
-            if error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly) {
-                // After a failover this is no longer the primary: its name is looked up again.
-                *self.slot() = None;
-            }
-            error.into()
-        })
-    }
-
-    fn connection(&self) -> Result<ConnectionManager, redis::RedisError> {
-        let mut slot = self.slot();
-        if let Some(connection) = &*slot {
-            return Ok(connection.clone());
-        }
-        // Each call is under the store's deadline, and tries anew by itself.
-        let config = ConnectionManagerConfig::new()
-            .set_number_of_retries(0)
-            .set_response_timeout(None)
-            .set_connection_timeout(Some(Duration::from_secs(5)));
-        let connection = ConnectionManager::new_lazy_with_config(self.client.clone(), config)?;
-        tokio::spawn(warn_of_eviction(connection.clone()));
-        Ok(slot.insert(connection).clone())
-    }
-
-    fn slot(&self) -> MutexGuard<'_, Option<ConnectionManager>> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(self.link.ask(call).await?)
     }
 }
 
@@ -175,22 +142,6 @@ fn tcp_settings() -> TcpSettings {
     #[cfg(target_os = "linux")]
     let settings = settings.set_user_timeout(Duration::from_secs(10));
     settings
-}
-
-async fn warn_of_eviction(mut connection: ConnectionManager) {
-    let info: Result<InfoDict, _> =
-        redis::cmd("INFO").arg("memory").query_async(&mut connection).await;
-    let policy = info.ok().and_then(|info| info.get::<String>("maxmemory_policy"));
-    match policy.as_deref() {
-        Some("noeviction") => {}
-        Some(policy) => tracing::warn!(
-            target: "agentmail",
-            policy,
-            "this Redis server may evict what was handled, and copies would be handled again: \
-             set maxmemory-policy to noeviction"
-        ),
-        None => tracing::debug!(target: "agentmail", "whether this Redis server evicts is unknown"),
-    }
 }
 
 /// `rustls` asks for one implementation a process. One that the application has chosen stands.

@@ -1,6 +1,6 @@
 use std::{
     error::Error,
-    fmt, io,
+    fmt,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -20,8 +20,6 @@ use super::{
 /// A clone is a handle to the same store. Make *one*, before the server starts: in actix-web outside of
 /// `HttpServer::new`, whose closure runs once per worker. Configure it before it is cloned: each
 /// setting makes another store of the same back end.
-///
-/// A back end converts into a store with the defaults.
 ///
 /// ```
 /// use agentmail_receive::{Memory, Store};
@@ -163,7 +161,7 @@ impl Store {
             let answer = timeout(deadline, call).await;
             answer.map_err(|_| StoreError::Slow { deadline })?.map_err(StoreError::Backend)
         });
-        call.await.map_err(|error| StoreError::Thread(io::Error::other(error)))?
+        call.await.map_err(|error| StoreError::Backend(Box::new(error)))?
     }
 
     /// Returns the store's own thread, if it has been started.
@@ -209,12 +207,6 @@ impl Settings {
     }
 }
 
-impl<B: Backend> From<B> for Store {
-    fn from(backend: B) -> Self {
-        Self::new(backend)
-    }
-}
-
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store")
@@ -241,3 +233,19 @@ impl fmt::Display for LeaseError {
 }
 
 impl Error for LeaseError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Memory;
+
+    #[test]
+    fn a_call_never_takes_longer_than_a_sixth_of_the_lease() {
+        for (lease, deadline, effective) in [(60, 2, 2_000), (60, 30, 10_000), (3, 2, 500)] {
+            let store = Store::new(Memory::new()).with_lease(Duration::from_secs(lease)).unwrap();
+            let store = store.with_deadline(Duration::from_secs(deadline));
+
+            assert_eq!(store.settings().deadline(), Duration::from_millis(effective));
+        }
+    }
+}

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use agentmail_receive::Key;
+use agentmail_receive::{Key, Store};
 
 use super::{
     client::{Answer, SECRET, deliver, mail, mail_of, read, request, send},
@@ -134,7 +134,7 @@ fn a_message_id_of_200_kib_is_a_key_of_the_ordinary_size() {
     for way in WAYS {
         let redis = agentmail_conformance::RedisServer::start(&[]).unwrap();
         let store = agentmail_receive::Redis::new(&redis.url()).unwrap().with_prefix("prefix:");
-        let address = serve(way, store.into(), "test", &Workshop::default());
+        let address = serve(way, Store::new(store), "test", &Workshop::default());
         let long = "m".repeat(200 * 1024);
 
         assert_eq!(send(address, &mail(&long)), Answer::OK);

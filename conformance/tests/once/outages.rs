@@ -1,5 +1,7 @@
 //! What a store that fails costs.
 
+use std::{thread, time::Duration};
+
 use agentmail_conformance::RedisServer;
 use agentmail_receive::{Key, Memory, Redis, Store};
 
@@ -72,7 +74,9 @@ fn a_store_that_is_down_from_the_beginning_is_found_once_it_is_up() {
 fn a_frozen_store_refuses_in_time_and_its_late_claims_are_given_back() {
     on_redis(&[], |way, server, store| {
         let workshop = Workshop::default();
-        let address = serve(way, store.clone(), "test", &workshop);
+        // It does not end by itself while this test runs.
+        let store = store.with_lease(Duration::from_secs(24 * 3_600)).unwrap();
+        let address = serve(way, store, "test", &workshop);
         assert_eq!(send(address, &mail("a")), Answer::OK);
 
         server.freeze().unwrap();
@@ -105,7 +109,7 @@ fn a_store_that_is_out_of_memory_refuses() {
 fn a_memory_that_is_full_refuses_new_messages_only() {
     for way in WAYS {
         let workshop = Workshop::default();
-        let address = serve(way, Memory::with_room(2).into(), "test", &workshop);
+        let address = serve(way, Store::new(Memory::with_room(2)), "test", &workshop);
         for message in ["a", "b"] {
             assert_eq!(send(address, &mail(message)), Answer::OK);
         }
@@ -231,5 +235,56 @@ fn a_delivery_takes_two_round_trips() {
         }
 
         assert_eq!(calls() - before, 2 * 100);
+    });
+}
+
+#[test]
+fn a_password_that_is_set_right_is_taken_without_a_restart() {
+    for way in WAYS {
+        let server = RedisServer::start(&["--requirepass", "wrong"]).unwrap();
+        let url = server.url().replace("redis://", "redis://:right@");
+        let workshop = Workshop::default();
+        let store = Store::new(Redis::new(&url).unwrap());
+        let address = serve(way, store, "test", &workshop);
+        for _ in 0..3 {
+            assert_eq!(send(address, &mail("a")), Answer::later());
+        }
+
+        let as_it_is = server.url().replace("redis://", "redis://:wrong@");
+        let mut connection = redis::Client::open(as_it_is).unwrap().get_connection().unwrap();
+        let mut command = redis::cmd("CONFIG");
+        command.arg(&["SET", "requirepass", "right"]).exec(&mut connection).unwrap();
+
+        assert_eq!(send_until_up(address, &mail("a")), Answer::OK);
+        assert_eq!(workshop.begun("a"), 1);
+    }
+}
+
+#[test]
+fn a_server_that_is_no_longer_the_primary_is_connected_to_anew() {
+    on_redis(&[], |way, server, store| {
+        let workshop = Workshop::default();
+        let address = serve(way, store, "test", &workshop);
+        assert_eq!(send(address, &mail("a")), Answer::OK);
+        let connected = || -> u64 {
+            let stats: String = ask(&server, &["INFO", "stats"]);
+            let line = stats.lines().find(|line| line.starts_with("total_connections_received:"));
+            line.unwrap().rsplit(':').next().unwrap().parse().unwrap()
+        };
+        let before = connected();
+        // An attempt to connect, such as the first one, is not repeated at once.
+        thread::sleep(Duration::from_millis(150));
+
+        ask::<()>(&server, &["REPLICAOF", "127.0.0.1", "1"]);
+        for _ in 0..20 {
+            assert_eq!(send(address, &mail("b")), Answer::later());
+        }
+        // Two are this test's own. Anew, but not for each delivery.
+        let anew = connected() - before - 2;
+        assert!((1..20).contains(&anew), "{anew} connections");
+
+        ask::<()>(&server, &["REPLICAOF", "NO", "ONE"]);
+        assert_eq!(send_until_up(address, &mail("b")), Answer::OK);
+        assert_eq!(workshop.begun("b"), 1);
     });
 }

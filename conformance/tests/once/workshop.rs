@@ -14,8 +14,8 @@ use tokio::sync::watch;
 pub(crate) enum Order {
     #[default]
     Succeed,
-    /// Answers 500.
-    Fail,
+    /// Answers with another status than 200.
+    Answer(u16),
     Panic,
     /// Waits until the gate is open.
     Wait,
@@ -50,13 +50,13 @@ impl Workshop {
             state.orders.get_mut(message).and_then(Vec::pop).unwrap_or_default()
         };
         match order {
-            Order::Succeed | Order::Fail => {}
+            Order::Succeed | Order::Answer(_) => {}
             Order::Panic => panic!("as ordered"),
             Order::Wait => drop(self.gate.subscribe().wait_for(|open| *open).await),
             Order::Block(time) => thread::sleep(time),
         }
         *self.state.lock().unwrap().ended.entry(message.into()).or_default() += 1;
-        if matches!(order, Order::Fail) { 500 } else { 200 }
+        if let Order::Answer(status) = order { status } else { 200 }
     }
 
     pub(crate) fn open_the_gate(&self) {

@@ -49,6 +49,11 @@ impl Entries {
         self.room
     }
 
+    #[cfg(test)]
+    pub(super) fn has_warned(&self) -> bool {
+        self.warned
+    }
+
     /// Returns the entry of a key, unless it has ended.
     pub(super) fn find(&self, key: Key, now: Instant) -> Option<Entry> {
         self.by_key.get(&key).filter(|entry| now < entry.end).copied()

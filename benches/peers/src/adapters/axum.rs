@@ -1,4 +1,4 @@
-use agentmail_axum::{Key, MailReceived, Memory, Verified, VerifyLayer, Webhook, dedupe::Backend};
+use agentmail_axum::{Key, MailReceived, Memory, Store, Verified, VerifyLayer, Webhook, dedupe::Backend};
 use axum::{
     Json, Router,
     body::Body,
@@ -66,7 +66,7 @@ fn handled_once(name: &'static str, handler: MethodRouter) -> Contender {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().build().expect("a runtime starts");
     let memory = Memory::new();
-    let layer = VerifyLayer::new(config()).dedupe(memory.clone(), "bench");
+    let layer = VerifyLayer::new(config()).dedupe(Store::new(memory.clone()), "bench");
     let router = Router::new().route("/", handler).layer(layer);
     let mail = serde_json::from_str(SAMPLE).expect("it is the sample");
     let (key, request) = (Key::of_mail("bench", &mail), request(SAMPLE));
