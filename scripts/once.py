@@ -170,6 +170,50 @@ def over_tls_as_a_user_with_few_rights(binary):
         redis.kill()
 
 
+def a_server_that_may_evict_is_named_in_the_log(binary):
+    for policy in ["allkeys-lru", "noeviction"]:
+        with tempfile.TemporaryDirectory() as folder:
+            redis = Redis(folder, "--maxmemory-policy", policy)
+            process = Receiver(binary, REDIS_URL=redis.url())
+            check(f"a delivery with {policy}", Sender(process).send("evicted"), 200)
+            while policy != "noeviction" and "may evict" not in "".join(process.log):
+                time.sleep(0.05)
+            process.stop()
+            check(f"a warning with {policy}", "may evict" in "".join(process.log), policy != "noeviction")
+            redis.kill()
+
+
+def a_connection_that_is_open_but_dead_is_given_up(binary):
+    """The first connection to the server leads through a proxy that swallows everything after a while."""
+    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as proxy:
+        redis, swallowed, sockets = Redis(folder), threading.Event(), []
+
+        def forward(source, target, dies):
+            while piece := source.recv(65536):
+                if not (dies and swallowed.is_set()):
+                    target.sendall(piece)
+
+        def accept():
+            while True:
+                client, _ = proxy.accept()
+                server = socket.create_connection(("127.0.0.1", redis.port))
+                for source, target in [(client, server), (server, client)]:
+                    threading.Thread(target=forward, args=(source, target, not sockets), daemon=True).start()
+                sockets.extend([client, server])
+
+        threading.Thread(target=accept, daemon=True).start()
+        process = Receiver(binary, REDIS_URL=f"redis://127.0.0.1:{proxy.getsockname()[1]}")
+        sender = Sender(process)
+        check("before", sender.send("before"), 200)
+        swallowed.set()
+        check("while it is dead", sender.send("while"), 503)
+        while sender.send("while") != 200:
+            pass
+        process.stop()
+        check("runs", runs(process), {"before": 1, "while": 1})
+        redis.kill()
+
+
 def outages(binary, deliveries=50_000, workers=64):
     """Cycles through four kinds of outage until a sender that retries has got all its deliveries taken."""
     with tempfile.TemporaryDirectory() as folder:
@@ -243,6 +287,7 @@ def outages(binary, deliveries=50_000, workers=64):
 def main(binary, option=None):
     if option == "--outages":
         outages(binary)
+        a_connection_that_is_open_but_dead_is_given_up(binary)
     else:
         with tempfile.TemporaryDirectory() as folder:
             redis = Redis(folder)
@@ -253,6 +298,7 @@ def main(binary, option=None):
             finally:
                 redis.kill()
         over_tls_as_a_user_with_few_rights(binary)
+        a_server_that_may_evict_is_named_in_the_log(binary)
     print(f"{receivers.passed} passed, {len(receivers.failures)} failed")
     return 1 if receivers.failures else 0
 

@@ -34,11 +34,18 @@
 //!
 //! ```no_run
 //! # async fn end(store: agentmail_actix::Store, server: actix_web::dev::ServerHandle) {
-//! server.pause().await; // it takes no more connections
-//! store.drain().await;
+//! use std::time::Duration;
+//!
+//! server.pause().await; // it takes no more connections; open ones go on
+//! _ = actix_web::rt::time::timeout(Duration::from_secs(20), store.drain()).await;
 //! server.stop(true).await;
 //! # }
 //! ```
+//!
+//! # Limits
+//!
+//! What limits the time or the number of handlers belongs *inside* this middleware: outside, it limits
+//! those who wait for a handler, not the handler.
 
 mod service;
 mod transform;

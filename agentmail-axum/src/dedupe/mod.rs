@@ -25,7 +25,9 @@
 //! the sender's next attempt then gets 503 while it runs, and 200 afterwards. The task has the request's
 //! `tracing` span, but not its task-locals. A panic is handed on to the request.
 //!
-//! At the end of the process, wait for these tasks with [`Store::drain`].
+//! At the end of the process, wait for these tasks with [`Store::drain`]. What limits the time or the
+//! number of handlers (`TimeoutLayer`, `ConcurrencyLimit`) belongs *inside* this layer: outside, it
+//! limits those who wait for a handler, not the handler.
 pub use agentmail_receive::dedupe::*;
 
 mod future;

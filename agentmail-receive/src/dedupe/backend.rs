@@ -16,6 +16,9 @@ use super::{Key, Owner};
 /// | [`release`](Self::release) | – | absent | – | – | – |
 /// | [`forget`](Self::forget) | `false` | `false` | `false` | absent: `true` | absent: `true` |
 ///
+/// A call that was given up may still be carried out, even after the owner's release: then the key is
+/// claimed for one lease by nobody. A back end reports what fails as an error, and does not panic.
+///
 /// A call on an absent key that completes it is a handler that outlived its lease, while nobody else
 /// took the message up.
 pub trait Backend: Send + Sync + 'static {

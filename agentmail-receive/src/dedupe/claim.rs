@@ -50,10 +50,8 @@ impl Claim {
         let lease = store.settings().lease();
         let granted = store.call(store.backend().claim(key, claim.owner, lease)).await?;
         match granted {
-            // This task was held up for so long that the lease may have ended.
-            Claimed::Now if claim.since.elapsed() >= lease / 2 => {
-                return Err(StoreError::Slow { deadline: lease / 2 });
-            }
+            // A handler that blocks this thread may have held this task up.
+            Claimed::Now if claim.since.elapsed() >= lease / 2 => return Err(StoreError::Expired),
             Claimed::Now => {
                 claim.state = State::Claimed;
                 keeper.hold(key, claim.owner, claim.since);

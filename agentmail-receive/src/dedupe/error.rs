@@ -14,6 +14,8 @@ pub enum StoreError {
         /// The time that a call may take.
         deadline: Duration,
     },
+    /// A claim was granted, but this task was held up for so long that its lease may have ended.
+    Expired,
     /// The store's own thread could not be started.
     Thread(io::Error),
 }
@@ -23,6 +25,9 @@ impl fmt::Display for StoreError {
         match self {
             Self::Backend(_) => f.write_str("the store refused or could not be reached"),
             Self::Slow { deadline } => write!(f, "the store did not answer within {deadline:?}"),
+            Self::Expired => {
+                f.write_str("a claim was granted, and may have ended before it was used")
+            }
             Self::Thread(_) => f.write_str("the store's own thread could not be started"),
         }
     }
@@ -32,7 +37,7 @@ impl Error for StoreError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Backend(error) => Some(&**error),
-            Self::Slow { .. } => None,
+            Self::Slow { .. } | Self::Expired => None,
             Self::Thread(error) => Some(error),
         }
     }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{Claim, Claimed, Key, Store, claim::log};
+use super::{Claim, Claimed, Key, Store, StoreError, claim::log};
 use crate::{Delivery, Refusal, Rejection};
 
 /// Handles each message once: a [`Store`], and the scope that its messages are told apart under.
@@ -43,7 +43,10 @@ impl Dedupe {
                 self.store.counters().note(|counts| counts.in_flight += 1);
                 Refusal::InFlight
             }
-            Err(error) if self.store.settings().handles_unclaimed() => {
+            Err(error)
+                if self.store.settings().handles_unclaimed()
+                    && !matches!(error, StoreError::Expired) =>
+            {
                 self.store.counters().note(|counts| counts.unclaimed += 1);
                 log(&error, "a message is handled unclaimed: a copy of it would be too");
                 return Ok(Claim::none(&self.store, key));

@@ -19,7 +19,8 @@ use super::{
 ///
 /// A clone is a handle to the same store. Make *one*, before the server starts: in actix-web outside of
 /// `HttpServer::new`, whose closure runs once per worker. Configure it before it is cloned: each
-/// setting makes another store of the same back end.
+/// setting makes another store of the same back end, which [`drain`](Self::drain) and
+/// [`counts`](Self::counts) of the first know nothing of.
 ///
 /// ```
 /// use agentmail_receive::{Memory, Store};
