@@ -128,6 +128,7 @@ impl<B> fmt::Debug for Receive<B> {
 
 impl Stage {
     /// Decides all that can be decided before anything is waited for.
+    #[inline]
     fn begin(
         config: &WebhookConfig,
         head: &RequestHead<'_>,
@@ -145,6 +146,7 @@ impl Stage {
 
 impl Judged {
     /// Decides all that can be decided before the body is read.
+    #[inline]
     fn new(
         config: &WebhookConfig,
         headers: &SignedHeaders,
@@ -163,6 +165,7 @@ impl Judged {
         Ok(judged)
     }
 
+    #[inline]
     fn verify(
         &self,
         config: &WebhookConfig,

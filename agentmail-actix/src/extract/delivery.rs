@@ -10,11 +10,7 @@ impl FromRequest for Delivery {
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(verified(request))
+        let delivery = request.extensions().get::<Self>().cloned();
+        ready(delivery.ok_or_else(|| Refusal::MissingLayer.into()))
     }
-}
-
-pub(super) fn verified(request: &HttpRequest) -> Result<Delivery, WebhookRejection> {
-    let delivery = request.extensions().get::<Delivery>().cloned();
-    delivery.ok_or_else(|| Refusal::MissingLayer.into())
 }

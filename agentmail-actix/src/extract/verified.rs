@@ -1,10 +1,10 @@
 use std::future::{Ready, ready};
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
+use agentmail_receive::Refusal;
 use serde::de::DeserializeOwned;
 
-use super::delivery::verified;
-use crate::WebhookRejection;
+use crate::{Delivery, WebhookRejection};
 
 /// Extracts the payload of a delivery that [`VerifyWebhook`](crate::VerifyWebhook) has verified.
 ///
@@ -43,6 +43,8 @@ impl<T: DeserializeOwned> FromRequest for Verified<T> {
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(verified(request).and_then(|delivery| Ok(Self(delivery.json()?))))
+        let extensions = request.extensions();
+        let delivery = extensions.get::<Delivery>().ok_or(Refusal::MissingLayer.into());
+        ready(delivery.and_then(Delivery::json).map(Self))
     }
 }

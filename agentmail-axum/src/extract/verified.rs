@@ -1,3 +1,4 @@
+use agentmail_receive::Refusal;
 use axum_core::extract::FromRequestParts;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -39,8 +40,8 @@ where
 {
     type Rejection = WebhookRejection;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let delivery = Delivery::from_request_parts(parts, state).await?;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let delivery = parts.extensions.get::<Delivery>().ok_or(Refusal::MissingLayer)?;
         Ok(Self(delivery.json()?))
     }
 }

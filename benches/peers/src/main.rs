@@ -17,7 +17,7 @@ use lexopt::prelude::*;
 const USAGE: &str = "Usage: peers [--json FILE] [--rounds N] [--only GROUP]
 
 Groups: mac (header bytes to decision, clock given), whole (from a HeaderMap, with the system clock),
-refuse, adapters.";
+refuse, adapters, once (once-only handling).";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut json, mut rounds, mut only) = (None, 41, None);

@@ -1,10 +1,5 @@
-use agentmail_axum::{Key, MailReceived, Memory, Store, Verified, VerifyLayer, Webhook, dedupe::Backend};
-use axum::{
-    Json, Router,
-    body::Body,
-    extract::Request,
-    routing::{MethodRouter, post},
-};
+use agentmail_axum::{MailReceived, Verified, VerifyLayer, Webhook};
+use axum::{Json, Router, body::Body, extract::Request, routing::post};
 use axum_standardwebhooks::{SharedWebhook, StandardWebhook};
 use blooio::webhook::{VerifiedWebhook, WebhookVerifier};
 use bytes::Bytes;
@@ -37,7 +32,6 @@ pub fn group() -> Group {
             served("Webhook<MailReceived>", SAMPLE, {
                 Router::new().route("/", post(webhook)).with_state(config())
             }),
-            handled_once("VerifyLayer + Verified, each message once", post(verified)),
             served("Json<MailReceived>, no verification", SAMPLE, {
                 Router::new().route("/", post(json))
             }),
@@ -61,26 +55,8 @@ where
     })
 }
 
-/// Likewise, on a runtime, as the handler's task needs it; and has the message forgotten again.
-fn handled_once(name: &'static str, handler: MethodRouter) -> Contender {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_time().build().expect("a runtime starts");
-    let memory = Memory::new();
-    let layer = VerifyLayer::new(config()).dedupe(Store::new(memory.clone()), "bench");
-    let router = Router::new().route("/", handler).layer(layer);
-    let mail = serde_json::from_str(SAMPLE).expect("it is the sample");
-    let (key, request) = (Key::of_mail("bench", &mail), request(SAMPLE));
-    contender(name, true, move || {
-        runtime.block_on(async {
-            let response = router.clone().oneshot(request()).await;
-            let handled = memory.forget(key).await.is_ok_and(|handled| handled);
-            handled && response.is_ok_and(|response| response.status() == 200)
-        })
-    })
-}
-
 /// Makes requests with this body.
-fn request(body: &str) -> impl Fn() -> Request + 'static {
+pub(super) fn request(body: &str) -> impl Fn() -> Request + 'static {
     let headers = signature_headers(body.as_bytes()).into_iter().map(|(name, value)| {
         let value = HeaderValue::from_str(&value).expect("it is ASCII");
         (http::HeaderName::from_static(name), value)

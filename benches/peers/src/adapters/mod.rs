@@ -6,6 +6,7 @@
 
 mod actix;
 mod axum;
+mod once;
 
 use agentmail_axum::{Clock, MailReceived, Secret, Signer, SystemClock, Verifier, WebhookConfig};
 use bytes::Bytes;
@@ -18,8 +19,9 @@ use crate::{
 /// The vendor's sample.
 const SAMPLE: &str = include_str!("../../../../examples/sample.json");
 
-pub fn groups() -> Vec<Group> {
-    vec![axum::group(), actix::group()]
+/// Each is made when the one before it has run.
+pub fn groups() -> impl Iterator<Item = Group> {
+    [axum::group, actix::group, once::group].into_iter().map(|group| group())
 }
 
 fn config() -> WebhookConfig {
