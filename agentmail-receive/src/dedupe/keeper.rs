@@ -18,7 +18,7 @@ use super::{
     Holding, Key, Owner,
     backend::{AnyBackend, Call},
     counts::Counters,
-    store::Settings,
+    settings::Settings,
 };
 
 /// A store's own thread: it renews claims, and ends those whose handler could not.

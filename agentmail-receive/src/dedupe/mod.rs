@@ -37,6 +37,7 @@ mod once;
 mod owner;
 #[cfg(feature = "redis")]
 mod redis;
+mod settings;
 mod store;
 
 pub use backend::{Backend, BackendError, BackendResult, Claimed, Holding};
@@ -49,4 +50,5 @@ pub use once::Dedupe;
 pub use owner::Owner;
 #[cfg(feature = "redis")]
 pub use redis::{Redis, RedisError};
-pub use store::{LeaseError, Store};
+pub use settings::LeaseError;
+pub use store::Store;

@@ -1,5 +1,4 @@
 use std::{
-    error::Error,
     fmt,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -9,10 +8,11 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    Backend, Counts, Key, StoreError,
+    Backend, Counts, Key, LeaseError, StoreError,
     backend::{AnyBackend, Call},
     counts::Counters,
     keeper::Keeper,
+    settings::Settings,
 };
 
 /// A handle to what keeps claims: a [`Backend`], and a thread of its own that renews them.
@@ -44,14 +44,6 @@ pub struct Store {
     running: Arc<Running>,
 }
 
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Settings {
-    lease: Duration,
-    retention: Duration,
-    deadline: Duration,
-    handle_unclaimed: bool,
-}
-
 /// What the clones of a store share.
 #[derive(Default)]
 struct Running {
@@ -63,16 +55,7 @@ struct Running {
 impl Store {
     /// Keeps claims in this back end.
     pub fn new(backend: impl Backend) -> Self {
-        Self {
-            backend: Arc::new(backend),
-            settings: Settings {
-                lease: Duration::from_secs(60),
-                retention: Duration::from_secs(3 * 24 * 3_600),
-                deadline: Duration::from_secs(2),
-                handle_unclaimed: false,
-            },
-            running: Arc::default(),
-        }
+        Self { backend: Arc::new(backend), settings: Settings::default(), running: Arc::default() }
     }
 
     /// Sets how long a claim lasts without being renewed. It is renewed each third of that, for as long
@@ -82,11 +65,8 @@ impl Store {
     ///
     /// It is shorter than a second, or longer than a day.
     pub fn with_lease(self, lease: Duration) -> Result<Self, LeaseError> {
-        if (LeaseError::SHORTEST..=LeaseError::LONGEST).contains(&lease) {
-            Ok(self.set(|settings| settings.lease = lease))
-        } else {
-            Err(LeaseError)
-        }
+        let leased = self.settings.with_lease(lease)?;
+        Ok(self.set(|settings| *settings = leased))
     }
 
     /// Sets how long a handled message is remembered. A time in which a delivery stays fresh (`max_age`
@@ -188,65 +168,11 @@ impl Store {
     }
 }
 
-impl Settings {
-    pub(super) fn lease(&self) -> Duration {
-        self.lease
-    }
-
-    pub(super) fn deadline(&self) -> Duration {
-        self.deadline.min(self.lease / 6)
-    }
-
-    pub(super) fn handles_unclaimed(&self) -> bool {
-        self.handle_unclaimed
-    }
-
-    /// How long to remember a message whose delivery stays fresh for so long.
-    pub(super) fn retention(&self, fresh_for: Duration) -> Duration {
-        // A minute more, for the clocks of two machines.
-        self.retention.max(fresh_for.saturating_add(Duration::from_secs(60)))
-    }
-}
-
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store")
             .field("settings", &self.settings)
             .field("counts", &self.counts())
             .finish_non_exhaustive()
-    }
-}
-
-/// A lease is shorter than a second, so that it would end before it is renewed, or longer than a day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LeaseError;
-
-impl LeaseError {
-    const SHORTEST: Duration = Duration::from_secs(1);
-    const LONGEST: Duration = Duration::from_secs(24 * 3_600);
-}
-
-impl fmt::Display for LeaseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the lease of a claim must be between a second and a day")
-    }
-}
-
-impl Error for LeaseError {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Memory;
-
-    #[test]
-    fn a_call_never_takes_longer_than_a_sixth_of_the_lease() {
-        for (lease, deadline, effective) in [(60, 2, 2_000), (60, 30, 10_000), (3, 2, 500)] {
-            let store = Store::new(Memory::new()).with_lease(Duration::from_secs(lease)).unwrap();
-            let store = store.with_deadline(Duration::from_secs(deadline));
-
-            assert_eq!(store.settings().deadline(), Duration::from_millis(effective));
-        }
     }
 }
