@@ -108,7 +108,9 @@ impl RedisServer {
 
     fn signal(&self, signal: &str) -> io::Result<()> {
         let process = self.process.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        Command::new("kill").args([signal, &process.id().to_string()]).status().map(drop)
+        // The shell's own: the program is not everywhere.
+        let kill = format!("kill {signal} {}", process.id());
+        Command::new("sh").args(["-c", &kill]).status().map(drop)
     }
 }
 
