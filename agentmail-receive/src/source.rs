@@ -25,7 +25,7 @@ pub use tenant::Tenant;
 /// | --- | --- |
 /// | [`Verifier`], `Arc<Verifier>` | secrets that change with a restart |
 /// | [`Tenant`] | the same, for one agent only |
-/// | `tokio::sync::watch::Receiver<Arc<Verifier>>` | secrets that are replaced while the receiver runs |
+/// | `tokio::sync::watch::Receiver<Arc<Verifier>>` | secrets that are replaced while the receiver runs, of any agent |
 /// | [`Lookup`] | one secret per agent |
 ///
 /// It is asked once per delivery, when both headers have been read, and the answer counts to the
@@ -137,7 +137,8 @@ impl fmt::Debug for Source {
         match &self.0 {
             Kind::Fixed(tenant) => f.debug_tuple("Fixed").field(tenant).finish(),
             Kind::Watched(verifiers) => {
-                f.debug_tuple("Watched").field(&*verifiers.borrow()).finish()
+                let verifier = Arc::clone(&verifiers.borrow());
+                f.debug_tuple("Watched").field(&verifier).finish()
             }
             Kind::LookedUp(_) => f.debug_tuple("LookedUp").finish(),
         }

@@ -28,8 +28,9 @@ impl<'a> RequestHead<'a> {
 
     /// Returns the one segment of the path that stands between these two texts, percent-decoded.
     ///
-    /// Returns `None` if the path is of another form, or the segment is empty, holds a `/` or is not
-    /// UTF-8.
+    /// Returns `None` if the path is of another form, or the segment, once decoded, is no plain name: it
+    /// is empty, longer than 256 bytes, `.` or `..`, not UTF-8, or holds a slash, a backslash or a control
+    /// character. It is a stranger's text all the same.
     ///
     /// ```
     /// use agentmail_receive::RequestHead;
@@ -44,9 +45,8 @@ impl<'a> RequestHead<'a> {
     #[must_use]
     pub fn segment_between(&self, before: &str, after: &str) -> Option<String> {
         let segment = self.path.strip_prefix(before)?.strip_suffix(after)?;
-        let one = !segment.is_empty() && !segment.contains('/');
-        let decoded = one.then(|| percent_decode_str(segment).decode_utf8().ok())?;
-        decoded.map(String::from)
+        let name = percent_decode_str(segment).decode_utf8().ok()?;
+        is_plain(&name).then(|| name.into_owned())
     }
 
     /// Returns the framework's own view: `http::request::Parts` in axum and tower,
@@ -64,6 +64,11 @@ impl fmt::Debug for RequestHead<'_> {
     }
 }
 
+fn is_plain(name: &str) -> bool {
+    let is_odd = |c: char| matches!(c, '/' | '\\') || c.is_control();
+    !matches!(name, "" | "." | "..") && name.len() <= 256 && !name.contains(is_odd)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,7 +77,14 @@ mod tests {
     fn a_segment_is_one_whole_segment() {
         for (path, segment) in [
             ("/agents/a/webhook", Some("a")),
-            ("/agents/%C3%A9%2F/webhook", Some("é/")),
+            ("/agents/%C3%A9/webhook", Some("é")),
+            ("/agents/a.b%3A1/webhook", Some("a.b:1")),
+            ("/agents/..%2F..%2Fadmin/webhook", None),
+            ("/agents/a%5Cb/webhook", None),
+            ("/agents/%2e%2e/webhook", None),
+            ("/agents/./webhook", None),
+            ("/agents/a%00/webhook", None),
+            ("/agents/a%0a/webhook", None),
             ("/agents/a%zz/webhook", Some("a%zz")),
             ("/agents//webhook", None),
             ("/agents/webhook", None),
@@ -85,6 +97,16 @@ mod tests {
             let head = RequestHead::new(path, &());
 
             assert_eq!(head.segment_between("/agents/", "/webhook").as_deref(), segment, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_segment_has_256_bytes_at_most() {
+        for (len, fits) in [(256, true), (257, false)] {
+            let path = format!("/agents/{}/webhook", "a".repeat(len));
+            let head = RequestHead::new(&path, &());
+
+            assert_eq!(head.segment_between("/agents/", "/webhook").is_some(), fits, "{len}");
         }
     }
 

@@ -53,7 +53,8 @@ pub(super) type AskFor<K> = dyn Fn(K) -> Question + Send + Sync;
 /// | the second returns an error, which is logged; the first panics | 503 | `source_failed` |
 /// | the second has not answered in time | 503 | `source_timeout` |
 ///
-/// What the second step awaits is dropped when the client goes away.
+/// What the second step awaits is dropped when the client goes away, and a panic in it ends the request
+/// as a handler's would; where answers are cached, it goes on, and a panic is `source_failed`.
 ///
 #[cfg_attr(
     feature = "cache",

@@ -1,6 +1,6 @@
 use core::{error::Error, fmt};
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, ErrorKind, Read},
     path::{Path, PathBuf},
 };
@@ -28,7 +28,7 @@ impl Secret {
     ///
     /// # Errors
     ///
-    /// The file cannot be read, is longer, or does not hold what [`Secret::new`] takes. The error
+    /// The file cannot be read, is no regular one, is longer, or does not hold what [`Secret::new`] takes. The error
     /// names the path and the cause, never the content.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, SecretFileError> {
         let path = path.as_ref();
@@ -74,6 +74,10 @@ impl Error for SecretFileError {}
 fn read(path: &Path) -> Result<Secret, Cause> {
     // One byte more than may be there.
     let mut buffer = Zeroizing::new([0; MAX_LEN + 1]);
+    // To open a pipe would block until somebody writes.
+    if !fs::metadata(path).map_err(Cause::Unreadable)?.is_file() {
+        return Err(Cause::Unreadable(io::Error::other("not a regular file")));
+    }
     let mut file = File::open(path).map_err(Cause::Unreadable)?;
     let len = fill(&mut file, buffer.as_mut_slice()).map_err(Cause::Unreadable)?;
 
