@@ -3,7 +3,7 @@
 
 Signatures are made with Python's hmac. Text stands for bytes: each character, U+0000 to U+00FF, is one byte.
 
-Usage: conformance/cases.py > conformance/cases.json
+Usage: proofs/conformance/cases.py > proofs/conformance/cases.json
 """
 
 import hashlib
@@ -375,6 +375,6 @@ for takes in ("event", "mail"):
 
 names = [(case["family"], case["name"]) for case in cases]
 assert len(names) == len(set(names)), [name for name in names if names.count(name) > 1]
-print('{"origin": "conformance/cases.py: Python\'s hmac", "cases": [')
+print('{"origin": "proofs/conformance/cases.py: Python\'s hmac", "cases": [')
 print(",\n".join(json.dumps(case) for case in cases))
 print("]}")

@@ -1,4 +1,4 @@
-//! `guard accept|refuse BYTES TIMES`: verifies a genuine or a forged delivery, header bytes to
+//! `instructions accept|refuse BYTES TIMES`: verifies a genuine or a forged delivery, header bytes to
 //! receipt, that many times.
 
 use agentmail_verify::{Header, Secret, SignedHeaders, Signer, UnixTime, Verifier};
