@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Holds two processes of a receiver that share a Redis server to its word: each message is handled once.
+"""Checks that two processes of a receiver that share a Redis server handle each message once.
 
-Usage: scripts/once.py BINARY             copies at once, a failing handler, a process killed in mid-handler, TLS
+Usage: scripts/once.py BINARY             copies at the same time, a failing handler, a process killed while
+                                          it handles a message, TLS
        scripts/once.py BINARY --outages   50,000 deliveries by a sender that retries, while the Redis server is
-                                          frozen, killed, restarted and out of memory: minutes
+                                          frozen, killed, restarted and out of memory. Takes minutes.
 
-BINARY is `axum_redis` with its feature `tls`. Every run of its handler logs the message; this counts those lines. The Redis server is
-started on a free port, with its data in a folder of its own.
+BINARY is `axum_redis` with its feature `tls`. Every run of its handler logs the message, and this script counts
+these lines. It starts the Redis server on a free port, with a new folder for its data.
 """
 
 import http.client
@@ -32,7 +33,7 @@ def free_port():
 
 
 class Redis:
-    """A server that keeps each write before it answers."""
+    """A server that writes to disk before it responds."""
 
     def __init__(self, folder, *options):
         self.port, self.folder, self.options = free_port(), folder, options
@@ -44,13 +45,13 @@ class Redis:
              "--appendonly", "yes", "--appendfsync", "always", *self.options], stdout=subprocess.DEVNULL)
         while True:
             try:
-                return self.ask("PING")
+                return self.query("PING")
             except OSError:
                 assert self.process.poll() is None, "redis-server has ended"
                 time.sleep(0.05)
 
-    def ask(self, *words):
-        """Sends an inline command and returns the first line of its answer."""
+    def query(self, *words):
+        """Sends an inline command and returns the first line of the response."""
         with socket.create_connection(("127.0.0.1", self.port)) as connection:
             connection.sendall(" ".join(words).encode() + b"\r\n")
             return connection.makefile("rb").readline()
@@ -68,7 +69,7 @@ def mail(message):
 
 
 def runs(*receivers):
-    """How often the handler ran with each message, in all processes."""
+    """Returns how often the handler ran for each message, in all processes."""
     counts = {}
     for receiver in receivers:
         for line in list(receiver.log):
@@ -78,23 +79,23 @@ def runs(*receivers):
 
 
 class Sender:
-    """Sends over one connection to each receiver, and connects again where one broke."""
+    """Sends on one connection to each receiver, and connects again if a connection breaks."""
 
     def __init__(self, *receivers):
         self.turns = itertools.cycle(receivers)
         self.connections = {}
 
     def send(self, message):
-        """Returns the status of the answer, `None` for none; the next call goes to the next receiver."""
+        """Returns the status of the response, or `None` without a response. Each call uses the next receiver."""
         receiver, body = next(self.turns), mail(message)
         connection = self.connections.setdefault(
             receiver, http.client.HTTPConnection(receiver.host, receiver.port, timeout=60))
         try:
             headers = {name: value.decode() for name, value in signed(now(), body)}
             connection.request("POST", PATH, body, headers)
-            answer = connection.getresponse()
-            answer.read()
-            return answer.status
+            response = connection.getresponse()
+            response.read()
+            return response.status
         except (OSError, http.client.HTTPException):
             connection.close()
             return None
@@ -119,32 +120,32 @@ def copies_at_once_are_handled_once(redis, binary, messages=200, copies=64):
     check("exit statuses", [process.stop() for process in processes], [0, 0])
     check("every run", runs(*processes), {f"copy-{message}": 1 for message in range(messages)})
     check("handled", handled, messages)
-    check("answers", (len(statuses), set(statuses) <= {200, 503}), (messages * copies, True))
-    print(f"{messages} messages, {copies} copies of each at once to two processes: {statuses.count(200)} x 200, {statuses.count(503)} x 503")
+    check("responses", (len(statuses), set(statuses) <= {200, 503}), (messages * copies, True))
+    print(f"{messages} messages, {copies} copies of each at the same time to two processes: {statuses.count(200)} x 200, {statuses.count(503)} x 503")
 
 
-def a_failure_is_tried_again(redis, binary):
+def a_failed_message_is_handled_again(redis, binary):
     process = Receiver(binary, REDIS_URL=redis.url(), HANDLER_FAILURES="2")
     sender = Sender(process)
-    check("answers", [sender.send("failing") for _ in range(5)], [500, 500, 200, 200, 200])
+    check("responses", [sender.send("failing") for _ in range(5)], [500, 500, 200, 200, 200])
     process.stop()
     check("runs", runs(process), {"failing": 3})
 
 
-def a_process_killed_in_mid_handler_frees_its_message(redis, binary):
+def a_message_is_handled_again_after_its_process_was_killed(redis, binary):
     victim = Receiver(binary, REDIS_URL=redis.url(), LEASE_SECONDS="3", HANDLER_MILLIS="3600000")
     other = Receiver(binary, REDIS_URL=redis.url(), LEASE_SECONDS="3")
     threading.Thread(target=lambda: Sender(victim).send("killed")).start()
     while not runs(victim):
         time.sleep(0.02)
     sender = Sender(other)
-    check("while it runs", sender.send("killed"), 503)
+    check("while its handler runs", sender.send("killed"), 503)
     victim.process.kill()
     check("just after the kill", sender.send("killed"), 503)
     while (status := sender.send("killed")) == 503:
         time.sleep(0.1)
     check("after the lease", status, 200)
-    check("once more", sender.send("killed"), 200)
+    check("another copy", sender.send("killed"), 200)
     other.stop()
     check("runs of the other process", runs(other), {"killed": 1})
     victim.process.wait()
@@ -159,7 +160,7 @@ def over_tls_as_a_user_with_few_rights(binary):
         redis = Redis(folder, "--tls-port", str(port), "--tls-cert-file", certificate, "--tls-key-file", key,
                       "--tls-ca-cert-file", certificate, "--tls-auth-clients", "no")
         rights = "+evalsha +eval +script|load +get +set +del +pexpire +info".split()
-        redis.ask("ACL", "SETUSER", "receiver", "on", ">pass-word", "~agentmail:*", *rights)
+        redis.query("ACL", "SETUSER", "receiver", "on", ">pass-word", "~agentmail:*", *rights)
         url = f"rediss://receiver:pass-word@localhost:{port}"
         for trusted, name, statuses in [(certificate, "trusted", [500, 200, 200]), ("/dev/null", "untrusted", [503, 503, 503])]:
             process = Receiver(binary, REDIS_URL=url, SSL_CERT_FILE=trusted, HANDLER_FAILURES="1")
@@ -183,14 +184,14 @@ def a_server_that_may_evict_is_named_in_the_log(binary):
             redis.kill()
 
 
-def a_connection_that_is_open_but_dead_is_given_up(binary):
-    """The first connection to the server leads through a proxy that swallows everything after a while."""
+def a_dead_connection_that_stays_open_is_replaced(binary):
+    """A proxy stops forwarding the first connection to the server, and keeps it open."""
     with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as proxy:
-        redis, swallowed, sockets = Redis(folder), threading.Event(), []
+        redis, silent, sockets = Redis(folder), threading.Event(), []
 
         def forward(source, target, dies):
             while piece := source.recv(65536):
-                if not (dies and swallowed.is_set()):
+                if not (dies and silent.is_set()):
                     target.sendall(piece)
 
         def accept():
@@ -205,8 +206,8 @@ def a_connection_that_is_open_but_dead_is_given_up(binary):
         process = Receiver(binary, REDIS_URL=f"redis://127.0.0.1:{proxy.getsockname()[1]}")
         sender = Sender(process)
         check("before", sender.send("before"), 200)
-        swallowed.set()
-        check("while it is dead", sender.send("while"), 503)
+        silent.set()
+        check("while the connection is dead", sender.send("while"), 503)
         while sender.send("while") != 200:
             pass
         process.stop()
@@ -215,7 +216,7 @@ def a_connection_that_is_open_but_dead_is_given_up(binary):
 
 
 def outages(binary, deliveries=50_000, workers=64):
-    """Cycles through four kinds of outage until a sender that retries has got all its deliveries taken."""
+    """Repeats four kinds of outage until all deliveries of a sender that retries are accepted."""
     with tempfile.TemporaryDirectory() as folder:
         redis = Redis(folder)
         processes = [Receiver(binary, REDIS_URL=redis.url()) for _ in range(2)]
@@ -241,10 +242,10 @@ def outages(binary, deliveries=50_000, workers=64):
 
         def outage(name, begin, end, seconds):
             begin()
-            time.sleep(0.5)  # handlers that had their claim end
+            time.sleep(0.5)  # Handlers that already have a claim end.
             before, refused = handled(), retries.get(503, 0)
             time.sleep(seconds)
-            check(f"{name}: handled while it lasts", handled() - before, 0)
+            check(f"{name}: handled during the outage", handled() - before, 0)
             check(f"{name}: refused with 503", retries.get(503, 0) > refused, True)
             end()
 
@@ -256,7 +257,7 @@ def outages(binary, deliveries=50_000, workers=64):
             ("frozen", lambda: redis.process.send_signal(signal.SIGSTOP), lambda: redis.process.send_signal(signal.SIGCONT)),
             ("killed", redis.kill, redis.start),
             ("stopped", stop, redis.start),
-            ("out of memory", lambda: redis.ask("CONFIG", "SET", "maxmemory", "1kb"), lambda: redis.ask("CONFIG", "SET", "maxmemory", "0")),
+            ("out of memory", lambda: redis.query("CONFIG", "SET", "maxmemory", "1kb"), lambda: redis.query("CONFIG", "SET", "maxmemory", "0")),
         ]
         threads = [threading.Thread(target=work, args=(number,)) for number in range(workers)]
         for thread in threads:
@@ -279,22 +280,22 @@ def outages(binary, deliveries=50_000, workers=64):
         check("(lost, handled twice)", (lost, twice), (0, 0))
         check("outages", count >= len(kinds), True)
         redis.kill()
-        print(f"{deliveries} deliveries over {count} outages: {lost} lost, {twice} handled twice; retried after {retries}")
+        print(f"{deliveries} deliveries over {count} outages: {lost} lost, {twice} handled twice; retries by status: {retries}")
         for process in processes:
-            print(re.sub(r"^.*?(Counts)", r"\1", process.log[-1].strip()))
+            print(re.sub(r"^.*?(DedupeStats)", r"\1", process.log[-1].strip()))
 
 
 def main(binary, option=None):
     if option == "--outages":
         outages(binary)
-        a_connection_that_is_open_but_dead_is_given_up(binary)
+        a_dead_connection_that_stays_open_is_replaced(binary)
     else:
         with tempfile.TemporaryDirectory() as folder:
             redis = Redis(folder)
             try:
                 copies_at_once_are_handled_once(redis, binary)
-                a_failure_is_tried_again(redis, binary)
-                a_process_killed_in_mid_handler_frees_its_message(redis, binary)
+                a_failed_message_is_handled_again(redis, binary)
+                a_message_is_handled_again_after_its_process_was_killed(redis, binary)
             finally:
                 redis.kill()
         over_tls_as_a_user_with_few_rights(binary)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs what docs/after-an-outage.md says to reconcile with, against an inbox that has missed two mails.
+"""Runs the commands of docs/after-an-outage.md that find missed mails, against an inbox that has missed two.
 
 Usage: scripts/outage.py BINARY (`transactional_inbox`)
 """
@@ -54,4 +54,4 @@ with tempfile.TemporaryDirectory() as folder:
     finally:
         receiver.terminate()
         receiver.wait()
-print(f"found the {len(missed)} that were missed")
+print(f"found the {len(missed)} missed mails")

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Sends the receivers what independent tools signed, and every way of tampering with it.
+"""Sends receivers deliveries that independent tools have signed, and tampered copies of these.
 
 Usage: scripts/receivers.py BINARY...
 
-Signatures come from Python's hmac and from openssl, requests from raw sockets and from curl: nothing of
-the crates under test signs or sends here. Each BINARY is started on a free port of the loopback interface.
+Python's hmac and openssl sign. Raw sockets and curl send. The crates under test do neither. Each BINARY is
+started on a free port of the loopback interface.
 """
 
 import hashlib
@@ -54,7 +54,7 @@ class Receiver:
         self.process = subprocess.Popen([binary], env=environment, stdout=subprocess.PIPE, text=True)
         address = re.search(r"http://([\d.]+):(\d+)", self.process.stdout.readline())
         self.host, self.port = address[1], int(address[2])
-        # Whatever is logged is read, so that the pipe never fills.
+        # Reads the whole log, so that the pipe never fills.
         self.log = []
         self.reader = threading.Thread(target=lambda: self.log.extend(self.process.stdout))
         self.reader.start()
@@ -76,10 +76,10 @@ class Receiver:
         return socket.create_connection((self.host, self.port), timeout=30)
 
     def exchange(self, request):
-        """Sends raw bytes; returns the status of the answer and its body."""
+        """Sends raw bytes. Returns the status and the body of the response."""
         with self.connect() as connection:
             connection.sendall(request)
-            return read_answer(connection)
+            return read_response(connection)
 
     def post(self, headers, body):
         return self.exchange(head(headers, len(body)) + body)
@@ -96,16 +96,16 @@ def head(headers, length=None):
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-def read_answer(connection):
-    answer = b""
+def read_response(connection):
+    response = b""
     try:
         while piece := connection.recv(65536):
-            answer += piece
+            response += piece
     except ConnectionResetError:
-        pass  # What came before the reset is the answer.
-    if not answer:
+        pass  # The bytes before the reset are the response.
+    if not response:
         return None, b""
-    top, _, body = answer.partition(b"\r\n\r\n")
+    top, _, body = response.partition(b"\r\n\r\n")
     return int(top.split()[1]), body
 
 
@@ -128,30 +128,30 @@ def independent_tools_are_accepted(receiver):
         count += 1
         for j, other in enumerate(variants):
             if i != j:
-                answer = receiver.post(signed(now(), body), other)
-                check(f"signature of variant {i} on variant {j}", answer, (403, b""))
+                response = receiver.post(signed(now(), body), other)
+                check(f"signature of variant {i} on variant {j}", response, (403, b""))
 
     stamp = str(now())
     digest = subprocess.run(
         ["openssl", "dgst", "-sha256", "-hmac", SECRET, "-r"],
         input=stamp.encode() + b"." + MAIL, capture_output=True, check=True,
     ).stdout.split()[0].decode()
-    for name, body, status in [("signed by openssl, sent by curl", MAIL, "200"), ("then tampered", MAIL + b" ", "403")]:
-        answer = subprocess.run(
+    for name, body, status in [("signed by openssl, sent by curl", MAIL, "200"), ("signed by openssl, then tampered with", MAIL + b" ", "403")]:
+        output = subprocess.run(
             ["curl", "-sS", "--noproxy", "*", "-o", "/dev/stdout", "-w", "%{http_code}", "--data-binary", "@-",
              "-H", f"{TIMESTAMP}: {stamp}", "-H", f"{SIGNATURE}: v1={digest}", receiver.url()],
             input=body, capture_output=True, check=True,
         ).stdout.decode()
-        check(name, answer, status)
+        check(name, output, status)
     count += 1
 
     good = signed(now(), MAIL)
     upper = [good[0], (SIGNATURE, b"v1=" + good[1][1][3:].upper())]
     listed = [good[0], (SIGNATURE, b"v2=x, v1=" + b"0" * 64 + b" ,  " + good[1][1])]
     lower = [(name.lower(), value) for name, value in good]
-    beside = good + [("X-AgentMail-Unsigned", b"1")]
+    with_unsigned = good + [("X-AgentMail-Unsigned", b"1")]
     for name, headers in [("upper-case hex", upper), ("a list", listed), ("lower-case names", lower),
-                          ("the unsigned header beside a signature", beside)]:
+                          ("a signature and the unsigned header", with_unsigned)]:
         check(name, receiver.post(headers, MAIL), (200, b""))
         count += 1
     for age in (-290, 290):
@@ -173,23 +173,23 @@ def tampering_is_refused(receiver):
         "another secret": signed(stamp, MAIL, "another secret"),
         "an hour old": signed(stamp - 3600, MAIL),
         "an hour ahead": signed(stamp + 3600, MAIL),
-        "another time": [(TIMESTAMP, str(stamp - 1).encode()), signature_line],
-        "last digit": [stamp_line, (SIGNATURE, flipped)],
-        "cut": [stamp_line, (SIGNATURE, signature[:-1])],
+        "another timestamp": [(TIMESTAMP, str(stamp - 1).encode()), signature_line],
+        "another last digit": [stamp_line, (SIGNATURE, flipped)],
+        "one digit short": [stamp_line, (SIGNATURE, signature[:-1])],
         "empty signature": [stamp_line, (SIGNATURE, b"")],
         "empty v1": [stamp_line, (SIGNATURE, b"v1=")],
         "no scheme": [stamp_line, (SIGNATURE, signature[3:])],
         "sha256=": [stamp_line, (SIGNATURE, b"sha256=" + signature[3:])],
         "obs-text signature": [stamp_line, (SIGNATURE, b"v1=\xff\xfe")],
         "obs-text timestamp": [(TIMESTAMP, b"\xc2\xb9"), signature_line],
-        "good, then bad signature": [stamp_line, signature_line, (SIGNATURE, b"v1=" + b"0" * 64)],
-        "bad, then good signature": [stamp_line, (SIGNATURE, b"v1=" + b"0" * 64), signature_line],
-        "good, then bad timestamp": [stamp_line, (TIMESTAMP, b"1"), signature_line],
-        "bad, then good timestamp": [(TIMESTAMP, b"1"), stamp_line, signature_line],
+        "a valid signature, then a wrong one": [stamp_line, signature_line, (SIGNATURE, b"v1=" + b"0" * 64)],
+        "a wrong signature, then the valid one": [stamp_line, (SIGNATURE, b"v1=" + b"0" * 64), signature_line],
+        "the signed timestamp, then another": [stamp_line, (TIMESTAMP, b"1"), signature_line],
+        "another timestamp, then the signed one": [(TIMESTAMP, b"1"), stamp_line, signature_line],
         "9 items": [stamp_line, (SIGNATURE, b"v2=x," * 8 + signature)],
-        "malformed v1 beside a good one": [stamp_line, (SIGNATURE, signature + b",v1=00")],
+        "a malformed v1 after a valid one": [stamp_line, (SIGNATURE, signature + b",v1=00")],
     }
-    # Each of these is correctly signed, over its own bytes.
+    # Each of these has a valid signature over its own bytes.
     for text in [f"+{stamp}", f"-{stamp}", f"0{stamp}", f"{stamp}.0", f"{stamp}abc", f"{stamp}000", "1.7e9", "NaN",
                  "0x65", "1_7", "-9223372036854775808", str(2**63), str(2**64 + stamp), "1" * 400,
                  "".join(chr(ord(digit) + 0xFEE0) for digit in str(stamp))]:
@@ -214,12 +214,12 @@ def limits_hold(receiver):
         request = head(signed(now(), MAIL), length)
         check(f"Content-Length {length}, nothing sent", receiver.exchange(request), (413, b""))
 
-    # 64 connections that promise 256 KiB each and send one byte.
+    # 64 connections declare 256 KiB each, and send one byte.
     waiting = [receiver.connect() for _ in range(64)]
     for connection in waiting:
         connection.sendall(head(signed(now(), MAIL), LIMIT) + b"{")
-    # An endless chunked body is answered as soon as the limit is passed. (actix-http goes on to read and
-    # discard what a client sends after the answer; hyper closes.)
+    # The response to an endless chunked body comes as soon as the limit is passed. After the response,
+    # actix-http reads and discards what the client sends, and hyper closes the connection.
     sent = 0
     with receiver.connect() as connection:
         connection.sendall(head(signed(now(), MAIL) + [("Transfer-Encoding", b"chunked")]))
@@ -229,34 +229,34 @@ def limits_hold(receiver):
                 sent += 65536
             status = int(connection.recv(12).split()[1])
         except (BrokenPipeError, ConnectionResetError):
-            status = 413  # Closed under us: the answer is lost, the body is not read.
+            status = 413  # The server has closed the connection: the response is lost, and the body was not read.
     check(f"an endless body, of which {sent} bytes were sent", (status, sent < 64 << 20), (413, True))
-    check("a genuine delivery meanwhile", receiver.post(signed(now(), MAIL), MAIL), (200, b""))
+    check("a genuine delivery in the meantime", receiver.post(signed(now(), MAIL), MAIL), (200, b""))
 
     grown = receiver.peak_kib() - before
-    promised = 64 * LIMIT // 1024
-    check(f"peak memory grew by {grown} KiB, {promised} KiB were promised", grown < promised // 4, True)
-    print(f"  peak memory {before} KiB, and {grown} KiB more after promises of {promised} KiB and 10 GiB")
+    declared = 64 * LIMIT // 1024
+    check(f"peak memory grew by {grown} KiB, {declared} KiB were declared", grown < declared // 4, True)
+    print(f"  peak memory {before} KiB, and {grown} KiB more after declared lengths of {declared} KiB and 10 GiB")
 
-    # They have sent nothing since: each gets 408 after the body timeout of ten seconds.
-    check("stalled bodies", {read_answer(connection)[0] for connection in waiting}, {408})
+    # The 64 connections have sent no more. Each gets 408 after the body timeout of ten seconds.
+    check("stalled bodies", {read_response(connection)[0] for connection in waiting}, {408})
     for connection in waiting:
         connection.close()
     with receiver.connect() as connection:
         connection.sendall(head(signed(now(), MAIL), len(MAIL)) + MAIL[:10])
         connection.shutdown(socket.SHUT_WR)
-        check("a body that breaks off", read_answer(connection)[0] in (400, None), True)
+        check("a body that breaks off", read_response(connection)[0] in (400, None), True)
     check("a genuine delivery afterwards", receiver.post(signed(now(), MAIL), MAIL), (200, b""))
     return 3
 
 
-def statuses(answers):
-    """The final statuses in a stream of answers; 1xx are left out."""
-    return [int(line.split()[1]) for line in re.findall(rb"^HTTP/1\.[01] [2-5]\d\d[^\r]*", answers, re.MULTILINE)]
+def statuses(responses):
+    """Returns the statuses in a stream of responses, without 1xx."""
+    return [int(line.split()[1]) for line in re.findall(rb"^HTTP/1\.[01] [2-5]\d\d[^\r]*", responses, re.MULTILINE)]
 
 
-def odd_wires(receiver):
-    """Raw bytes on a socket: each is answered as the table says or closed, never 5xx, never left hanging."""
+def unusual_requests_on_the_wire_are_safe(receiver):
+    """Sends raw bytes. Each request gets the expected status or a closed connection, never 5xx or a hang."""
 
     def raw(headers, body=b"", more=(), connection=b"close"):
         lines = [f"POST {PATH} HTTP/1.1".encode(), b"Host: localhost", b"Connection: " + connection]
@@ -266,7 +266,7 @@ def odd_wires(receiver):
     def exchange(pieces, half_close=False, pause=0.002):
         with receiver.connect() as connection:
             connection.settimeout(20)
-            answers = b""
+            responses = b""
             try:
                 for piece in pieces:
                     connection.sendall(piece)
@@ -274,12 +274,12 @@ def odd_wires(receiver):
                 if half_close:
                     connection.shutdown(socket.SHUT_WR)
                 while piece := connection.recv(65536):
-                    answers += piece
+                    responses += piece
             except TimeoutError:
-                return ["hangs"], answers
+                return ["hangs"], responses
             except OSError:
-                pass  # Closed under us.
-        return statuses(answers), answers
+                pass  # The server has closed the connection.
+        return statuses(responses), responses
 
     def chunks(body, size=7):
         parts = [body[i:i + size] for i in range(0, len(body), size)]
@@ -290,15 +290,15 @@ def odd_wires(receiver):
     forged = lambda **more: raw(signed(now(), MAIL, "another secret"), MAIL, [b"Content-Length: %d" % len(MAIL)], **more)
     chunked = lambda body, *more: raw(signed(now(), MAIL), body, [b"Transfer-Encoding: chunked", *more])
 
-    # What is well formed must be answered just so.
+    # Well-formed requests must get exactly these statuses.
     whole = genuine()
     for name, pieces, expected, handled in [
         ("byte by byte", [whole[i:i + 1] for i in range(len(whole))], [200], 1),
         ("cut within the head", [whole[:60], whole[60:]], [200], 1),
         ("cut before the body", [whole[:-len(MAIL)], whole[-len(MAIL):]], [200], 1),
         ("two in one write", [genuine(connection=b"keep-alive") + genuine()], [200, 200], 2),
-        ("a genuine one behind a forged one", [forged(connection=b"keep-alive") + genuine()], [403, 200], 1),
-        ("a forged one behind a genuine one", [genuine(connection=b"keep-alive") + forged()], [200, 403], 1),
+        ("a genuine delivery after a forged one", [forged(connection=b"keep-alive") + genuine()], [403, 200], 1),
+        ("a forged delivery after a genuine one", [genuine(connection=b"keep-alive") + forged()], [200, 403], 1),
         ("chunked", [chunked(chunks(MAIL) + b"0\r\n\r\n")], [200], 1),
         ("chunked, with an extension", [chunked(b"%x;name=value\r\n%s\r\n0\r\n\r\n" % (len(MAIL), MAIL))], [200], 1),
         ("chunked, with trailers", [chunked(chunks(MAIL) + b"0\r\nX-AgentMail-Unsigned: 1\r\n\r\n", b"Trailer: X-AgentMail-Unsigned")], [200], 1),
@@ -313,16 +313,17 @@ def odd_wires(receiver):
         count += handled
 
     check("wire: half-closed after the body", exchange([forged()], half_close=True)[0] in ([403], []), True)
-    seen, answers = exchange([genuine().replace(b"Host:", b"Expect: 100-continue\r\nHost:", 1)])
-    check("wire: Expect: 100-continue", (seen, b" 100 " in answers), ([200], True))
+    seen, responses = exchange([genuine().replace(b"Host:", b"Expect: 100-continue\r\nHost:", 1)])
+    check("wire: Expect: 100-continue", (seen, b" 100 " in responses), ([200], True))
     count += 1
     expecting = raw([], b"", [b"Expect: 100-continue", b"Content-Length: 100"])
-    # (actix-http asks for the body by itself; hyper does when it is read, which is never here.)
+    # actix-http always requests the body. hyper requests it when it is read, and here it is not read.
     check("wire: Expect: 100-continue, unsigned", exchange([expecting])[0], [403])
 
-    # What is not may be refused by the server before us, or closed; the next request is served.
+    # For malformed requests, the server may respond itself or close the connection. It must accept the next
+    # request.
     broken = {
-        "a chunk size that is no number": chunked(b"zz\r\n{}\r\n0\r\n\r\n"),
+        "a chunk size that is not a number": chunked(b"zz\r\n{}\r\n0\r\n\r\n"),
         "a negative chunk size": chunked(b"-2\r\n{}\r\n0\r\n\r\n"),
         "a chunk size beyond 64 bits": chunked(b"fffffffffffffffff\r\n{}\r\n0\r\n\r\n"),
         "a chunk without its end": chunked(b"2\r\n{}X\r\n0\r\n\r\n"),
@@ -349,26 +350,27 @@ def odd_wires(receiver):
     return count + 1
 
 
-def a_wrong_secret_is_one_sentence(binary):
-    for secret, sentence in [(None, "WEBHOOK_SIGNING_SECRET is not set"), ("secret\n", "WEBHOOK_SIGNING_SECRET: the signing secret has")]:
+def a_wrong_secret_is_reported_in_one_sentence(binary):
+    for secret, sentence in [(None, "Error: WEBHOOK_SIGNING_SECRET: the environment variable is not set"),
+                             ("secret\n", "Error: WEBHOOK_SIGNING_SECRET: the signing secret has whitespace")]:
         environment = {name: value for name, value in os.environ.items() if name != "WEBHOOK_SIGNING_SECRET"}
         if secret is not None:
             environment["WEBHOOK_SIGNING_SECRET"] = secret
         run = subprocess.run([binary], env=environment, capture_output=True, text=True, timeout=60)
-        said = (run.returncode, run.stdout, run.stderr.startswith(sentence), run.stderr.count("\n"))
-        check(f"started with {secret!r}", said, (1, "", True, 1))
+        outcome = (run.returncode, run.stdout, run.stderr.startswith(sentence), run.stderr.count("\n"))
+        check(f"started with {secret!r}", outcome, (1, "", True, 1))
 
 
 def main(binaries):
     for binary in binaries:
         name = os.path.basename(binary)
         print(f"{name}:")
-        a_wrong_secret_is_one_sentence(binary)
+        a_wrong_secret_is_reported_in_one_sentence(binary)
         receiver = Receiver(binary)
         try:
             count = independent_tools_are_accepted(receiver)
             tampering_is_refused(receiver)
-            count += odd_wires(receiver)
+            count += unusual_requests_on_the_wire_are_safe(receiver)
             count += limits_hold(receiver)
             check("GET /handled", receiver.handled(), count)
         finally:

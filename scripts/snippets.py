@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Runs the shell snippets of the README, in their order, on a free port instead of 8080.
+"""Runs the shell snippets of the README in order, on a free port instead of 8080.
 
-`scripts/test` is left out: it is what calls this.
+The snippet with `scripts/test` is left out, because `scripts/test` runs this script.
 """
 
 import os
@@ -16,13 +16,13 @@ os.chdir(os.path.join(os.path.dirname(__file__), ".."))
 with open("README.md") as readme:
     snippets = re.findall(r"^```sh\n(.*?)^```", readme.read(), re.DOTALL | re.MULTILINE)
 
-# What the snippet is known by, and what must stand in its output.
+# A text that is in the snippet, and texts that must be in its output.
 expected = [
-    ("--bin tour", ["genuine    200       200"]),
+    ("agentmail-examples-tour", ["genuine    200       200"]),
     ("scripts/test", None),
     ("--bin axum_layer", None),
     ("openssl dgst", ["HTTP/1.1 200 OK"]),
-    ("--bin send", ["200 \n"]),
+    ("agentmail-examples-send", ["200 \n"]),
 ]
 assert len(snippets) == len(expected), f"{len(snippets)} snippets instead of {len(expected)}"
 
@@ -42,7 +42,7 @@ try:
             )
             assert address in receiver.stdout.readline(), "the receiver does not listen"
         elif outputs:
-            snippet = re.sub(r"(--bin send -- )", rf"\1--url http://{address}/agentmail/webhook ", snippet)
+            snippet = re.sub(r"(agentmail-examples-send -- )", rf"\1--url http://{address}/agentmail/webhook ", snippet)
             run = subprocess.run(["bash", "-euc", snippet], capture_output=True, text=True)
             for output in outputs:
                 assert run.returncode == 0 and output in run.stdout, f"{snippet}\n{run.stdout}{run.stderr}"

@@ -1,13 +1,21 @@
-use agentmail_verify::{Receipt, SignedHeaders, UnixTime, Verifier, VerifyError};
+use std::{
+    future::{Ready, ready},
+    ops::Deref,
+};
+
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
+use agentmail_receive::Refusal;
+use agentmail_verify::{Signer, UnixTime};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use crate::WebhookRejection;
+use crate::rejection::WebhookRejection;
 
-/// An authentic delivery: the [`Receipt`](crate::Receipt), together with the bytes that were signed.
+/// Extracts an authentic delivery: the [`Receipt`](crate::Receipt), together with the bytes that
+/// were signed.
 ///
-/// [`VerifyWebhook`](crate::VerifyWebhook) leaves it in the request's extensions; as an extractor, it
-/// answers 500 on a route without the middleware. A clone is a reference count.
+/// [`VerifyWebhook`](crate::VerifyWebhook) puts it into the extensions of the request. On a route
+/// without the middleware, the extractor responds with 500. A clone is a reference count.
 ///
 /// ```
 /// use agentmail_actix::Delivery;
@@ -19,40 +27,76 @@ use crate::WebhookRejection;
 /// }
 /// ```
 #[derive(Debug, Clone)]
-pub struct Delivery(pub(crate) agentmail_receive::Delivery);
+pub struct Delivery(pub agentmail_receive::Delivery);
 
 impl Delivery {
-    /// Verifies a body that is at hand, for a test that calls a handler directly.
+    /// Signs a body and verifies it at the same time `at`: one call that makes a delivery for a
+    /// test.
     ///
-    /// # Errors
+    /// ```
+    /// use agentmail_actix::{Delivery, Secret, Signer, UnixTime};
     ///
-    /// Those of [`Verifier::verify`].
-    pub fn verify(
-        verifier: &Verifier,
-        headers: &SignedHeaders,
-        body: Bytes,
-        now: UnixTime,
-    ) -> Result<Self, VerifyError> {
-        agentmail_receive::Delivery::verify(verifier, headers, body, now).map(Self)
-    }
-
-    /// Returns when the delivery was signed, and which secret matched.
-    pub const fn receipt(&self) -> &Receipt {
-        self.0.receipt()
-    }
-
-    /// Returns the bytes that were signed. They may be anything, even no JSON.
+    /// async fn on_delivery(delivery: Delivery) -> String {
+    ///     delivery.body().len().to_string()
+    /// }
+    ///
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), agentmail_actix::SecretError> {
+    /// let signer = Signer::new(Secret::new("whsec_test_secret")?);
+    /// let delivery = Delivery::sign(&signer, UnixTime::now(), r#"{"type":"mail.bounced"}"#);
+    ///
+    /// assert_eq!(on_delivery(delivery).await, "23");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
-    pub const fn body(&self) -> &Bytes {
-        self.0.body()
+    pub fn sign(signer: &Signer, at: UnixTime, body: impl Into<Bytes>) -> Self {
+        Self(agentmail_receive::Delivery::sign(signer, at, body))
     }
 
     /// Reads the bytes that were signed as JSON.
     ///
     /// # Errors
     ///
-    /// 422: they are not the JSON that `T` asks for.
+    /// 422: they are not the JSON that `T` expects. The refusal is logged.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, WebhookRejection> {
-        Ok(self.0.json()?)
+        self.0.json().map_err(WebhookRejection::logged)
+    }
+
+    /// Refuses this delivery. The response looks as its configuration wants it. The refusal is
+    /// logged.
+    #[must_use]
+    pub fn refuse(&self, refusal: Refusal) -> WebhookRejection {
+        WebhookRejection::logged(self.0.refuse(refusal))
+    }
+
+    /// Returns the bytes that were signed.
+    #[must_use]
+    pub fn into_body(self) -> Bytes {
+        self.0.into_body()
+    }
+
+    /// Returns the inner delivery, which is the same for every adapter.
+    #[must_use]
+    pub fn into_inner(self) -> agentmail_receive::Delivery {
+        self.0
+    }
+}
+
+impl Deref for Delivery {
+    type Target = agentmail_receive::Delivery;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl FromRequest for Delivery {
+    type Error = WebhookRejection;
+    type Future = Ready<Result<Self, Self::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let delivery = request.extensions().get::<Self>().cloned();
+        ready(delivery.ok_or_else(|| WebhookRejection::logged(Refusal::MissingLayer)))
     }
 }

@@ -1,21 +1,21 @@
 use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
-use agentmail_verify::Header;
+use agentmail_verify::WebhookHeader;
 
-static TIMESTAMP: HeaderName = HeaderName::from_static(Header::Timestamp.name());
-static SIGNATURE: HeaderName = HeaderName::from_static(Header::Signature.name());
-static UNSIGNED: HeaderName = HeaderName::from_static(Header::Unsigned.name());
+static TIMESTAMP: HeaderName = HeaderName::from_static(WebhookHeader::Timestamp.name());
+static SIGNATURE: HeaderName = HeaderName::from_static(WebhookHeader::Signature.name());
+static UNSIGNED: HeaderName = HeaderName::from_static(WebhookHeader::Unsigned.name());
 
-/// Returns the value of every line of a header.
-pub(crate) fn lines(headers: &HeaderMap, header: Header) -> impl Iterator<Item = &[u8]> {
+/// Returns every value of a header.
+pub(crate) fn values(headers: &HeaderMap, header: WebhookHeader) -> impl Iterator<Item = &[u8]> {
     let name = match header {
-        Header::Timestamp => &TIMESTAMP,
-        Header::Signature => &SIGNATURE,
-        Header::Unsigned => &UNSIGNED,
+        WebhookHeader::Timestamp => &TIMESTAMP,
+        WebhookHeader::Signature => &SIGNATURE,
+        WebhookHeader::Unsigned => &UNSIGNED,
     };
     headers.get_all(name).map(HeaderValue::as_bytes)
 }
 
-/// Returns the length that a request promises.
+/// Returns the length that a request declares.
 pub(crate) fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(&CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

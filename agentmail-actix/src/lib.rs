@@ -1,31 +1,38 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "dedupe")]
 pub mod dedupe;
 mod delivery;
-mod extract;
+pub mod extract;
 mod headers;
+mod lookup;
 pub mod middleware;
 mod rejection;
 
-#[cfg(feature = "cache")]
-pub use agentmail_receive::CacheConfig;
 #[cfg(feature = "dedupe")]
-pub use agentmail_receive::{Counts, Key, Memory, Store};
-pub use agentmail_receive::{Lookup, Receive, Refusal, RequestHead, Source, Tenant, WebhookConfig};
-#[cfg(feature = "redis")]
-pub use agentmail_receive::{Redis, RedisError};
-pub use agentmail_verify::{
-    Clock, Event, Header, Label, LabelError, MailReceived, PayloadError, Receipt, Secret,
-    SecretError, SecretFileError, Signature, SignedDelivery, SignedHeaders, Signer, SystemClock,
-    Timestamp, Tolerance, ToleranceError, TrustTier, UnixTime, Verification, Verifier,
-    VerifierError, VerifyError,
-};
-
-#[cfg(feature = "dedupe")]
+#[doc(inline)]
 pub use dedupe::DedupeWebhook;
 pub use delivery::Delivery;
+#[doc(inline)]
 pub use extract::{Verified, Webhook};
+pub use lookup::Lookup;
+#[doc(inline)]
 pub use middleware::VerifyWebhook;
 pub use rejection::WebhookRejection;
+
+#[cfg(feature = "cache")]
+#[doc(inline)]
+pub use agentmail_receive::CacheConfig;
+#[doc(inline)]
+pub use agentmail_receive::{
+    MessageKey, Refusal, RefusalResponse, Source, Tenant, WebhookConfig, path_segment,
+};
+#[doc(inline)]
+pub use agentmail_verify::{
+    Clock, ClockFn, Event, EventTime, Label, LabelError, MailReceived, PayloadError, Receipt,
+    Secret, SecretEnvError, SecretEnvErrorKind, SecretError, SecretFileError, SecretFileErrorKind,
+    SignedDelivery, SignedHeaders, Signer, SystemClock, Tolerance, ToleranceError, TrustTier,
+    UnixTime, Verifier, VerifierError, VerifyError, WebhookHeader, clock_fn,
+};

@@ -5,29 +5,97 @@ use actix_web::{
     body::BoxBody,
     http::{
         StatusCode,
-        header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER},
+        header::{HeaderName, HeaderValue},
     },
 };
-use agentmail_receive::{Answer, Refusal, Rejection};
+use agentmail_receive::{Refusal, Rejection};
 
-/// The answer to a request that is refused.
+/// The response to a refused request.
 ///
-/// Its status is the [`Refusal`]'s, its body is empty, and the [`Refusal`] stands in the response's
-/// extensions.
-#[derive(Debug, Clone, Copy)]
+/// Its status is that of the [`Refusal`], its body is empty, and the [`Refusal`] is in the
+/// extensions of the response.
+/// [`WebhookConfig::with_refusal_response`](crate::WebhookConfig::with_refusal_response) changes
+/// the response for every route.
+///
+/// # In an error type of your own
+///
+/// | where the refusal arises | how to give it another form |
+/// | --- | --- |
+/// | in a middleware, so that no handler runs | [`with_refusal_response`](crate::WebhookConfig::with_refusal_response) |
+/// | in an extractor: `Result<Webhook<T>, WebhookRejection>`, also with `Verified<T>` | your error type, as below |
+/// | in a handler: `delivery.json()?`, `delivery.refuse(…)` | your error type, as below |
+///
+/// A refusal is logged before your code gets it, so a conversion loses no log line. Make the
+/// response from the rejection, and it keeps the [`Refusal`] in its extensions:
+///
+/// ```
+/// use actix_web::{HttpResponse, ResponseError, http::StatusCode};
+/// use agentmail_actix::{Event, Webhook, WebhookRejection};
+///
+/// #[derive(Debug, thiserror::Error)]
+/// enum AppError {
+///     #[error(transparent)]
+///     Webhook(#[from] WebhookRejection),
+///     #[error("the database is down")]
+///     Database,
+/// }
+///
+/// impl ResponseError for AppError {
+///     fn status_code(&self) -> StatusCode {
+///         match self {
+///             Self::Webhook(rejection) => rejection.status(),
+///             Self::Database => StatusCode::SERVICE_UNAVAILABLE,
+///         }
+///     }
+///
+///     fn error_response(&self) -> HttpResponse {
+///         match self {
+///             Self::Webhook(rejection) => rejection.error_response(),
+///             Self::Database => HttpResponse::new(self.status_code()),
+///         }
+///     }
+/// }
+///
+/// async fn on_event(
+///     webhook: Result<Webhook<Event>, WebhookRejection>,
+/// ) -> Result<&'static str, AppError> {
+///     let Webhook(event) = webhook?;
+///     println!("{event:?}");
+///     Ok("noted")
+/// }
+/// ```
+///
+/// To send a response of another form, insert `rejection.refusal()` into its extensions: metrics
+/// and tests find it there.
+#[derive(Debug, Clone)]
 pub struct WebhookRejection(Rejection);
 
 impl WebhookRejection {
+    /// Logs a refusal once, where it happens.
+    pub(crate) fn logged(rejection: impl Into<Rejection>) -> Self {
+        let rejection = rejection.into();
+        rejection.log();
+        Self(rejection)
+    }
+
     /// Returns why the request is refused.
     #[must_use]
     pub const fn refusal(&self) -> Refusal {
         self.0.refusal()
     }
 
-    /// Returns the status of the answer.
+    /// Returns the status of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        status(self.refusal().status())
+        status(self.0.response().status())
+    }
+
+    /// Logs the refusal, with its code, status, reason and hint.
+    ///
+    /// The middleware and the extractors of this crate do so by themselves. Call it for a rejection
+    /// that you make from a [`Refusal`].
+    pub fn log(&self) {
+        self.0.log();
     }
 }
 
@@ -57,19 +125,19 @@ impl ResponseError for WebhookRejection {
     }
 
     fn error_response(&self) -> HttpResponse<BoxBody> {
-        let Answer { status: code, retry_after, problem, .. } = self.0.answer();
-        let mut response = HttpResponse::new(status(code));
+        let refused = self.0.response();
+        let mut response = HttpResponse::new(status(refused.status()));
         response.extensions_mut().insert(self.refusal());
-        if let Some(seconds) = retry_after {
-            response.headers_mut().insert(RETRY_AFTER, seconds.into());
-        }
-        match problem {
-            Some(problem) => {
-                let content_type = HeaderValue::from_static(Answer::CONTENT_TYPE);
-                response.headers_mut().insert(CONTENT_TYPE, content_type);
-                response.set_body(BoxBody::new(problem))
+        for (name, value) in refused.headers() {
+            match (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
+                (Ok(name), Ok(value)) => _ = response.headers_mut().insert(name, value),
+                _ => refused.log_invalid_header(name),
             }
-            None => response,
+        }
+        if refused.body().is_empty() {
+            response
+        } else {
+            response.set_body(BoxBody::new(refused.body().clone()))
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What is actix-web's own; the answers themselves are in the table that all adapters share.
+//! Behaviour that only the actix-web adapter has. `proofs/conformance` tests the responses that all
+//! adapters share.
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 use std::{cell::Cell, rc::Rc};
@@ -13,8 +14,8 @@ use actix_web::{
     web::{self, Bytes, Data, PayloadConfig},
 };
 use agentmail_actix::{
-    Delivery, Event, Header, MailReceived, Refusal, Secret, SignedHeaders, Signer, UnixTime,
-    Verified, Verifier, VerifyWebhook, Webhook, WebhookConfig, WebhookRejection,
+    Delivery, Event, MailReceived, Refusal, Secret, Signer, UnixTime, Verified, Verifier,
+    VerifyWebhook, Webhook, WebhookConfig, WebhookRejection,
 };
 
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
@@ -26,7 +27,7 @@ fn secret() -> Secret {
 }
 
 fn config() -> WebhookConfig {
-    WebhookConfig::new(Verifier::new(secret())).clock(NOW)
+    WebhookConfig::new(Verifier::new(secret())).with_clock(NOW)
 }
 
 fn signed(body: &'static str) -> Request {
@@ -43,7 +44,7 @@ async fn on_mail(Verified(mail): Verified<MailReceived>) -> String {
     mail.message_id
 }
 
-/// The status, the code of the refusal and the text of an answer.
+/// Returns the status, the code of the refusal and the text of a response.
 async fn send<B: MessageBody>(
     app: &impl Service<Request, Response = ServiceResponse<B>, Error = Error>,
     request: Request,
@@ -56,9 +57,9 @@ async fn send<B: MessageBody>(
 }
 
 #[actix_web::test]
-async fn the_middleware_stands_wherever_actix_has_a_place_for_one() {
+async fn the_middleware_works_on_an_app_a_scope_a_resource_and_a_route() {
     let verify = || VerifyWebhook::new(config());
-    macro_rules! guards {
+    macro_rules! check_guarded {
         ($name:literal, $app:expr) => {
             let app = init_service($app).await;
             let genuine = send(&app, signed(BODY)).await;
@@ -69,18 +70,18 @@ async fn the_middleware_stands_wherever_actix_has_a_place_for_one() {
         };
     }
 
-    guards!("app", App::new().wrap(verify()).route("/", web::post().to(on_mail)));
-    guards!("scope", {
+    check_guarded!("app", App::new().wrap(verify()).route("/", web::post().to(on_mail)));
+    check_guarded!("scope", {
         App::new().service(web::scope("").wrap(verify()).route("/", web::post().to(on_mail)))
     });
-    guards!("resource", {
+    check_guarded!("resource", {
         App::new().service(web::resource("/").wrap(verify()).route(web::post().to(on_mail)))
     });
-    guards!("route", App::new().route("/", web::post().to(on_mail).wrap(verify())));
+    check_guarded!("route", App::new().route("/", web::post().to(on_mail).wrap(verify())));
 }
 
 #[actix_web::test]
-async fn later_extractors_find_the_payload_restored() {
+async fn later_extractors_can_read_the_payload() {
     async fn handler(delivery: Delivery, body: Bytes) -> String {
         assert_eq!(delivery.body(), &body);
         format!("{} {}", delivery.receipt().label(), body.len())
@@ -114,21 +115,21 @@ async fn an_inner_middleware_cannot_change_what_was_verified() {
 }
 
 #[actix_web::test]
-async fn outer_middleware_sees_a_refusal_as_an_answer() {
+async fn outer_middleware_sees_a_refusal_as_a_response() {
     let seen = Rc::new(Cell::new(None));
     let sees = Rc::clone(&seen);
     let app = App::new()
         .wrap(VerifyWebhook::new(config()))
         .wrap_fn(move |request, service| {
             let sees = Rc::clone(&sees);
-            let answer = service.call(request);
+            let response = service.call(request);
             async move {
-                let answer = answer.await?;
-                sees.set(Some(answer.status()));
-                let error = answer.response().error().and_then(|error| error.as_error());
+                let response = response.await?;
+                sees.set(Some(response.status()));
+                let error = response.response().error().and_then(|error| error.as_error());
                 let rejection: Option<&WebhookRejection> = error;
                 assert_eq!(rejection.unwrap().refusal().code(), "missing_signature");
-                Ok(answer)
+                Ok(response)
             }
         })
         .route("/", web::post().to(on_mail));
@@ -139,7 +140,7 @@ async fn outer_middleware_sees_a_refusal_as_an_answer() {
 }
 
 #[actix_web::test]
-async fn a_limit_of_the_framework_does_not_bind_the_middleware() {
+async fn the_middleware_ignores_the_payload_limit_of_actix() {
     let app = App::new()
         .app_data(PayloadConfig::new(1))
         .wrap(VerifyWebhook::new(config()))
@@ -149,7 +150,7 @@ async fn a_limit_of_the_framework_does_not_bind_the_middleware() {
 }
 
 #[actix_web::test]
-async fn the_extractor_takes_its_configuration_plain_or_in_data() {
+async fn the_extractor_finds_its_configuration_with_and_without_data() {
     async fn on_event(Webhook(event): Webhook<Event>) -> HttpResponse {
         assert!(matches!(event, Event::MailReceived(_)));
         HttpResponse::Ok().finish()
@@ -170,7 +171,7 @@ async fn the_extractor_takes_its_configuration_plain_or_in_data() {
 }
 
 #[actix_web::test]
-async fn a_wrong_set_up_is_500() {
+async fn a_wrong_setup_is_500() {
     async fn on_event(_: Webhook<Event>) -> &'static str {
         "never"
     }
@@ -213,7 +214,7 @@ async fn an_optional_extractor_runs_the_handler_unverified_as_the_documentation_
     let app = App::new().app_data(config()).route("/", web::post().to(on_event));
     assert_eq!(send(&init_service(app).await, unsigned()).await.2, "unverified");
 
-    // The middleware leaves it no chance.
+    // The middleware refuses the request before the extractor runs.
     let app = App::new()
         .app_data(config())
         .wrap(VerifyWebhook::new(config()))
@@ -223,7 +224,7 @@ async fn an_optional_extractor_runs_the_handler_unverified_as_the_documentation_
 
 #[actix_web::test]
 async fn explains_a_refusal_only_on_request() {
-    let config = config().explain_refusals(true);
+    let config = config().with_problem_details(true);
     let app = App::new().wrap(VerifyWebhook::new(config)).route("/", web::post().to(on_mail));
     let app = init_service(app).await;
 
@@ -239,10 +240,7 @@ async fn explains_a_refusal_only_on_request() {
 
 #[test]
 fn debug_of_the_public_types_shows_neither_secret_nor_content() {
-    let delivery = Signer::new(secret()).sign(NOW, BODY.as_bytes());
-    let headers = SignedHeaders::read(|header: Header| delivery.lines(header)).unwrap();
-    let body = Bytes::from_static(BODY.as_bytes());
-    let delivery = Delivery::verify(&Verifier::new(secret()), &headers, body, NOW).unwrap();
+    let delivery = Delivery::sign(&Signer::new(secret()), NOW, BODY);
     let mail: MailReceived = delivery.json().unwrap();
 
     for shown in [

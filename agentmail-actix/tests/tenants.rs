@@ -1,4 +1,5 @@
-//! How a lookup tells the tenant in actix-web: by the route's parameters, and by the path.
+//! How a lookup finds the tenant in actix-web: by a parameter of the route, by the path, and by an
+//! extension that an outer middleware has inserted.
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 use std::convert::Infallible;
@@ -13,8 +14,8 @@ use actix_web::{
     web,
 };
 use agentmail_actix::{
-    Lookup, Refusal, RequestHead, Secret, Signer, Tenant, UnixTime, Verified, Verifier,
-    VerifyWebhook, Webhook, WebhookConfig,
+    Lookup, Refusal, Secret, Signer, Tenant, UnixTime, Verified, Verifier, VerifyWebhook, Webhook,
+    WebhookConfig, path_segment,
 };
 
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
@@ -25,22 +26,20 @@ fn secret() -> Secret {
     Secret::new("whsec_test_secret").unwrap()
 }
 
-/// Of every agent, with one secret.
-fn config(
-    key: impl Fn(&RequestHead<'_>) -> Option<String> + Send + Sync + 'static,
-) -> WebhookConfig {
+/// Looks up tenants. Every agent is a tenant, and all of them have the same secret.
+fn config(key: impl Fn(&HttpRequest) -> Option<String> + Send + Sync + 'static) -> WebhookConfig {
     let tenant = async |agent: String| -> Result<Option<Tenant>, Infallible> {
         Ok(Some(Tenant::new(Verifier::new(secret()), agent)))
     };
-    WebhookConfig::new(Lookup::new(key, tenant)).clock(NOW)
+    WebhookConfig::new(Lookup::new(key, tenant)).with_clock(NOW)
 }
 
 fn by_parameter() -> WebhookConfig {
-    config(|head| Some(head.parts::<HttpRequest>()?.match_info().get("agent")?.to_owned()))
+    config(|request| Some(request.match_info().get("agent")?.to_owned()))
 }
 
-/// `BODY` names `my-agent`.
-async fn speaks_for_its_agent_only<B: MessageBody>(
+/// Checks that only `my-agent`, the agent that `BODY` names, is accepted.
+async fn accepts_its_own_agent_only<B: MessageBody>(
     name: &str,
     app: impl Service<Request, Response = ServiceResponse<B>, Error = Error>,
 ) {
@@ -63,21 +62,21 @@ async fn speaks_for_its_agent_only<B: MessageBody>(
 async fn a_parameter_of_the_route_names_the_tenant() {
     let handler = || web::post().to(async |_: Verified<serde_json::Value>| "");
     let resource = web::resource(ROUTE).wrap(VerifyWebhook::new(by_parameter())).route(handler());
-    speaks_for_its_agent_only("resource", init_service(App::new().service(resource)).await).await;
+    accepts_its_own_agent_only("resource", init_service(App::new().service(resource)).await).await;
 
     let handler = web::post().to(async |_: Webhook<serde_json::Value>| "");
     let app = App::new().app_data(by_parameter()).route(ROUTE, handler);
-    speaks_for_its_agent_only("extractor", init_service(app).await).await;
+    accepts_its_own_agent_only("extractor", init_service(app).await).await;
 }
 
 #[actix_web::test]
-async fn the_whole_path_names_the_tenant_even_in_a_scope() {
-    let by_path = config(|head| head.segment_between("/agents/", "/webhook"));
+async fn the_lookup_gets_the_whole_path_even_in_a_scope() {
+    let by_path = config(|request| path_segment(request.path(), "/agents/", "/webhook"));
     let handler = web::post().to(async |_: Verified<serde_json::Value>| "");
     let scope = web::scope("/agents").wrap(VerifyWebhook::new(by_path));
     let app = App::new().service(scope.route("/{agent}/webhook", handler));
 
-    speaks_for_its_agent_only("scope", init_service(app).await).await;
+    accepts_its_own_agent_only("scope", init_service(app).await).await;
 }
 
 #[actix_web::test]
@@ -85,8 +84,8 @@ async fn an_outer_middleware_can_name_the_tenant() {
     #[derive(Clone)]
     struct Agent(String);
 
-    let by_extension = config(|head| {
-        let extensions = head.parts::<HttpRequest>()?.extensions();
+    let by_extension = config(|request| {
+        let extensions = request.extensions();
         extensions.get::<Agent>().map(|agent| agent.0.clone())
     });
     let handler = web::post().to(async |_: Verified<serde_json::Value>| "");
@@ -98,5 +97,5 @@ async fn an_outer_middleware_can_name_the_tenant() {
         });
 
     let app = App::new().service(resource.route(handler));
-    speaks_for_its_agent_only("an outer middleware", init_service(app).await).await;
+    accepts_its_own_agent_only("an outer middleware", init_service(app).await).await;
 }

@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "dedupe")]
@@ -7,25 +8,30 @@ mod delivery;
 mod extract;
 mod headers;
 pub mod layer;
+mod lookup;
 mod rejection;
 
-#[cfg(feature = "cache")]
-pub use agentmail_receive::CacheConfig;
 #[cfg(feature = "dedupe")]
-pub use agentmail_receive::{Counts, Key, Memory, Store};
-pub use agentmail_receive::{Lookup, Receive, Refusal, RequestHead, Source, Tenant, WebhookConfig};
-#[cfg(feature = "redis")]
-pub use agentmail_receive::{Redis, RedisError};
-pub use agentmail_verify::{
-    Clock, Event, Header, Label, LabelError, MailReceived, PayloadError, Receipt, Secret,
-    SecretError, SecretFileError, Signature, SignedDelivery, SignedHeaders, Signer, SystemClock,
-    Timestamp, Tolerance, ToleranceError, TrustTier, UnixTime, Verification, Verifier,
-    VerifierError, VerifyError,
-};
-
-#[cfg(feature = "dedupe")]
+#[doc(inline)]
 pub use dedupe::DedupeLayer;
 pub use delivery::Delivery;
 pub use extract::{Verified, Webhook};
+#[doc(inline)]
 pub use layer::VerifyLayer;
+pub use lookup::Lookup;
 pub use rejection::WebhookRejection;
+
+#[cfg(feature = "cache")]
+#[doc(inline)]
+pub use agentmail_receive::CacheConfig;
+#[doc(inline)]
+pub use agentmail_receive::{
+    MessageKey, Refusal, RefusalResponse, Source, Tenant, WebhookConfig, path_segment,
+};
+#[doc(inline)]
+pub use agentmail_verify::{
+    Clock, ClockFn, Event, EventTime, Label, LabelError, MailReceived, PayloadError, Receipt,
+    Secret, SecretEnvError, SecretEnvErrorKind, SecretError, SecretFileError, SecretFileErrorKind,
+    SignedDelivery, SignedHeaders, Signer, SystemClock, Tolerance, ToleranceError, TrustTier,
+    UnixTime, Verifier, VerifierError, VerifyError, WebhookHeader, clock_fn,
+};

@@ -1,50 +1,106 @@
 use std::{error::Error, fmt};
 
-use agentmail_receive::{Answer, Refusal, Rejection};
+use agentmail_receive::{Refusal, Rejection};
 use axum_core::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{
-    HeaderValue, StatusCode,
-    header::{CONTENT_TYPE, RETRY_AFTER},
-};
+use http::{HeaderName, HeaderValue, StatusCode};
 
-/// The answer to a request that is refused.
+/// The response to a refused request.
 ///
-/// Its status is the [`Refusal`]'s, its body is empty, and the [`Refusal`] stands in the response's
-/// extensions.
-#[derive(Debug, Clone, Copy)]
+/// Its status is that of the [`Refusal`], its body is empty, and the [`Refusal`] is in the
+/// extensions of the response.
+/// [`WebhookConfig::with_refusal_response`](crate::WebhookConfig::with_refusal_response) changes
+/// the response for every route.
+///
+/// # In an error type of your own
+///
+/// | where the refusal arises | how to give it another form |
+/// | --- | --- |
+/// | in a layer, so that no handler runs | [`with_refusal_response`](crate::WebhookConfig::with_refusal_response) |
+/// | in an extractor: `Result<Webhook<T>, WebhookRejection>`, also with `Verified<T>` | your error type, as below |
+/// | in a handler: `delivery.json()?`, `delivery.refuse(…)` | your error type, as below |
+///
+/// A refusal is logged before your code gets it, so a conversion loses no log line. Make the
+/// response from the rejection, and it keeps the [`Refusal`] in its extensions:
+///
+/// ```
+/// use agentmail_axum::{Event, Webhook, WebhookRejection};
+/// use axum::{http::StatusCode, response::{IntoResponse, Response}};
+///
+/// #[derive(Debug, thiserror::Error)]
+/// enum AppError {
+///     #[error(transparent)]
+///     Webhook(#[from] WebhookRejection),
+///     #[error("the database is down")]
+///     Database,
+/// }
+///
+/// impl IntoResponse for AppError {
+///     fn into_response(self) -> Response {
+///         match self {
+///             Self::Webhook(rejection) => rejection.into_response(),
+///             Self::Database => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+///         }
+///     }
+/// }
+///
+/// async fn on_event(
+///     webhook: Result<Webhook<Event>, WebhookRejection>,
+/// ) -> Result<StatusCode, AppError> {
+///     let Webhook(event) = webhook?;
+///     println!("{event:?}");
+///     Ok(StatusCode::OK)
+/// }
+/// ```
+///
+/// To send a response of another form, insert `rejection.refusal()` into its extensions: metrics
+/// and tests find it there.
+#[derive(Debug, Clone)]
 pub struct WebhookRejection(Rejection);
 
 impl WebhookRejection {
+    /// Logs a refusal once, where it happens.
+    pub(crate) fn logged(rejection: impl Into<Rejection>) -> Self {
+        let rejection = rejection.into();
+        rejection.log();
+        Self(rejection)
+    }
+
     /// Returns why the request is refused.
     #[must_use]
     pub const fn refusal(&self) -> Refusal {
         self.0.refusal()
     }
 
-    /// Returns the status of the answer.
+    /// Returns the status of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        status(self.refusal().status())
+        status(self.0.response().status())
     }
 
-    /// Makes the answer with any type of body, for services without axum. It is logged as answered.
+    /// Logs the refusal, with its code, status, reason and hint.
+    ///
+    /// The layers and extractors of this crate do so by themselves. Call it for a rejection that
+    /// you make from a [`Refusal`].
+    pub fn log(&self) {
+        self.0.log();
+    }
+
+    /// Creates the response with any type of body, for services without axum.
     #[must_use]
     pub fn into_http_response<B>(self) -> http::Response<B>
     where
         B: From<Bytes>,
     {
-        let Answer { status: code, retry_after, problem, .. } = self.0.answer();
-        let explains = problem.is_some();
-        let mut response = http::Response::new(problem.unwrap_or_default().into());
-        *response.status_mut() = status(code);
+        let refused = self.0.response();
+        let mut response = http::Response::new(refused.body().clone().into());
+        *response.status_mut() = status(refused.status());
         response.extensions_mut().insert(self.refusal());
-        if let Some(seconds) = retry_after {
-            response.headers_mut().insert(RETRY_AFTER, seconds.into());
-        }
-        if explains {
-            let content_type = HeaderValue::from_static(Answer::CONTENT_TYPE);
-            response.headers_mut().insert(CONTENT_TYPE, content_type);
+        for (name, value) in refused.headers() {
+            match (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
+                (Ok(name), Ok(value)) => _ = response.headers_mut().insert(name, value),
+                _ => refused.log_invalid_header(name),
+            }
         }
         response
     }

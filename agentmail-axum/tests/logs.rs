@@ -1,4 +1,4 @@
-//! What stands in the log, and what never does.
+//! What the log contains, and what it must never contain.
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod common;
@@ -10,13 +10,14 @@ use std::{
 };
 
 use agentmail_axum::{
-    Delivery, Lookup, MailReceived, SignedHeaders, Tenant, UnixTime, Verified, Verifier,
-    VerifyLayer, Webhook, WebhookConfig, WebhookRejection,
+    Delivery, Lookup, MailReceived, Refusal, Tenant, UnixTime, Verified, Verifier, VerifyLayer,
+    Webhook, WebhookConfig, WebhookRejection,
 };
 use axum::{
     Router,
-    body::{Body, Bytes},
-    http::{HeaderValue, Request},
+    body::Body,
+    http::Request,
+    response::{IntoResponse, Response},
     routing::post,
 };
 use tower::{Layer, ServiceExt};
@@ -46,7 +47,7 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-/// Returns all that is logged, down to the trace level, while a request is answered.
+/// Returns everything that is logged while the router handles a request, at every level.
 async fn log_of(router: Router, request: Request<Body>) -> String {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
@@ -72,14 +73,14 @@ fn lines_of(log: &str, level: &str) -> usize {
 #[tokio::test]
 async fn each_refusal_is_logged_once_at_its_level_with_its_code() {
     let at = |secs| {
-        let config = config().clock(UnixTime::from_secs(secs));
+        let config = config().with_clock(UnixTime::from_secs(secs));
         Router::new().route("/agentmail/webhook", post(on_mail)).layer(VerifyLayer::new(config))
     };
     let (late, early) = (at(1_700_000_301), at(1_699_999_699));
     let declared_unsigned = Request::post("/agentmail/webhook").header("x-agentmail-unsigned", "1");
     let declared_unsigned = declared_unsigned.body(Body::from(BODY)).unwrap();
     let of = |lookup: Lookup<()>| {
-        let config = WebhookConfig::new(lookup).clock(common::NOW);
+        let config = WebhookConfig::new(lookup).with_clock(common::NOW);
         Router::new().route("/agentmail/webhook", post(on_mail)).layer(VerifyLayer::new(config))
     };
     let another = || Tenant::new(Verifier::new(common::secret()), "another-agent");
@@ -98,7 +99,7 @@ async fn each_refusal_is_logged_once_at_its_level_with_its_code() {
         (router(), signed("{}"), "WARN", "unexpected_payload"),
         (bound, signed(BODY), "WARN", "other_agent"),
         (empty, signed(BODY), "WARN", "unknown_tenant"),
-        (failing.clone(), signed(BODY), "WARN", "source_failed"),
+        (failing.clone(), signed(BODY), "WARN", "lookup_failed"),
         (open, signed(BODY), "ERROR", "missing_layer"),
     ] {
         let log = log_of(router, request).await;
@@ -115,15 +116,37 @@ async fn each_refusal_is_logged_once_at_its_level_with_its_code() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_a_handler_takes_in_hand_is_not_logged_as_answered() {
-    async fn on_mail(webhook: Result<Webhook<MailReceived>, WebhookRejection>) -> String {
+async fn a_refusal_that_a_handler_turns_into_its_own_error_is_logged_once() {
+    struct AppError(WebhookRejection);
+    impl From<WebhookRejection> for AppError {
+        fn from(rejection: WebhookRejection) -> Self {
+            Self(rejection)
+        }
+    }
+    impl IntoResponse for AppError {
+        fn into_response(self) -> Response {
+            self.0.into_response()
+        }
+    }
+    async fn own_error(
+        webhook: Result<Webhook<MailReceived>, WebhookRejection>,
+    ) -> Result<(), AppError> {
+        webhook?;
+        Ok(())
+    }
+    async fn own_text(webhook: Result<Webhook<MailReceived>, WebhookRejection>) -> String {
         webhook.err().map(|rejection| rejection.to_string()).unwrap_or_default()
     }
-    let router = Router::new().route("/agentmail/webhook", post(on_mail)).with_state(config());
 
-    let log = log_of(router, with_body("forged")).await;
+    for (route, refused) in [(post(own_error), true), (post(own_text), false)] {
+        let router = Router::new().route("/agentmail/webhook", route).with_state(config());
+        let response = router.clone().oneshot(with_body("forged")).await.unwrap();
+        let refusal = response.extensions().get::<Refusal>().map(Refusal::code);
+        assert_eq!(refusal, refused.then_some("mismatch"));
 
-    assert!(!log.contains("code="), "{log}");
+        let log = log_of(router, with_body("forged")).await;
+        assert_eq!(log.matches("code=\"mismatch\"").count(), 1, "{log}");
+    }
 }
 
 #[tokio::test]
@@ -145,15 +168,16 @@ async fn nothing_of_the_mail_and_no_secret_is_ever_logged() {
     let user = Router::new().route("/agentmail/webhook", post(result)).with_state(config());
     let layered = Router::new()
         .route("/agentmail/webhook", post(verified))
-        .layer(VerifyLayer::new(config().explain_refusals(true)));
+        .layer(VerifyLayer::new(config().with_problem_details(true)));
 
     for router in [router(), user, layered] {
         for request in [
             signed(BODY),
             signed(r#"{"type":"mail.received","subject":"confidential"}"#),
-            signed(
-                r#"{"type":"mail.received","agent_id":"a","message_id":"m","subject":["confidential"]}"#,
-            ),
+            signed(concat!(
+                r#"{"type":"mail.received","agent_id":"a","message_id":1,"#,
+                r#""subject":"confidential"}"#
+            )),
             signed(r#"["confidential"]"#),
             signed(r#""confidential"#),
             with_body("confidential"),
@@ -174,12 +198,7 @@ async fn nothing_of_the_mail_and_no_secret_is_ever_logged() {
 #[test]
 fn debug_of_the_public_types_shows_neither_secret_nor_content() {
     let request = signed(BODY);
-    let headers = SignedHeaders::read(|header| {
-        request.headers().get(header.name()).map(HeaderValue::as_bytes)
-    });
-    let body = Bytes::from(BODY);
-    let verifier = Verifier::new(common::secret());
-    let delivery = Delivery::verify(&verifier, &headers.unwrap(), body, common::NOW).unwrap();
+    let delivery = Delivery::sign(&common::signer(), common::NOW, BODY);
     let mail: MailReceived = delivery.json().unwrap();
     let service = VerifyLayer::new(config()).layer(router());
 

@@ -1,4 +1,4 @@
-//! The layer among other layers, and without axum.
+//! The layer together with other layers, and without axum.
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod common;
@@ -38,8 +38,8 @@ fn timeout() -> TimeoutLayer {
     TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(60))
 }
 
-/// A genuine delivery passes, an unsigned one does not.
-async fn guards(name: &str, router: Router) {
+/// Checks that the router accepts a genuine delivery and refuses an unsigned one.
+async fn check_guarded(name: &str, router: Router) {
     let genuine = read(router.clone().oneshot(signed(BODY)).await.unwrap()).await;
     assert_eq!(genuine, (StatusCode::OK, None, "msg-1".into()), "{name}");
 
@@ -49,18 +49,18 @@ async fn guards(name: &str, router: Router) {
 }
 
 #[tokio::test]
-async fn every_place_that_axum_has_for_a_layer() {
+async fn the_layer_works_at_every_place_where_axum_takes_a_layer() {
     let verify = || VerifyLayer::new(config());
     let handler = post(Handler::layer(on_mail, verify()));
 
-    guards("Router::layer", routes().layer(verify())).await;
-    guards("Router::route_layer", routes().route_layer(verify())).await;
-    guards("MethodRouter::layer", {
+    check_guarded("Router::layer", routes().layer(verify())).await;
+    check_guarded("Router::route_layer", routes().route_layer(verify())).await;
+    check_guarded("MethodRouter::layer", {
         Router::new().route("/agentmail/webhook", post(on_mail).layer(verify()))
     })
     .await;
-    guards("Handler::layer", Router::new().route("/agentmail/webhook", handler)).await;
-    guards(
+    check_guarded("Handler::layer", Router::new().route("/agentmail/webhook", handler)).await;
+    check_guarded(
         "nested",
         Router::new()
             .nest("/agentmail", Router::new().route("/webhook", post(on_mail)).layer(verify())),
@@ -69,7 +69,7 @@ async fn every_place_that_axum_has_for_a_layer() {
 }
 
 #[tokio::test]
-async fn other_routes_are_left_alone() {
+async fn other_routes_are_not_verified() {
     let router =
         routes().route_layer(VerifyLayer::new(config())).route("/health", get(async || "well"));
 
@@ -79,7 +79,7 @@ async fn other_routes_are_left_alone() {
 }
 
 #[tokio::test]
-async fn a_stack_of_common_layers_round_it() {
+async fn the_layer_works_outside_and_inside_of_common_layers() {
     async fn failed(_: BoxError) -> StatusCode {
         StatusCode::INTERNAL_SERVER_ERROR
     }
@@ -107,26 +107,26 @@ async fn a_stack_of_common_layers_round_it() {
         .map_request(|request: axum::http::Request<_>| request.map(Body::new))
         .layer(from_fn(pass));
 
-    // Each of these answers by itself, with a response body of the layer's type.
+    // Each of these layers can respond itself. The response body then has the layer's type.
     let directly = ServiceBuilder::new().layer(timeout()).layer(VerifyLayer::new(config()));
 
-    guards("outside", routes().layer(outside)).await;
-    guards("a timeout directly outside", routes().layer(directly)).await;
-    guards("inside", routes().layer(inside)).await;
+    check_guarded("outside", routes().layer(outside)).await;
+    check_guarded("a timeout directly outside", routes().layer(directly)).await;
+    check_guarded("inside", routes().layer(inside)).await;
 }
 
 #[tokio::test]
-async fn a_limit_of_the_framework_plays_no_part() {
-    guards("DefaultBodyLimit", {
+async fn the_layer_ignores_the_default_body_limit_of_axum() {
+    check_guarded("DefaultBodyLimit", {
         routes().layer(VerifyLayer::new(config())).layer(DefaultBodyLimit::max(1))
     })
     .await;
 }
 
 #[tokio::test]
-async fn a_panic_inside_is_the_panic_of_the_handler() {
+async fn a_panic_of_the_handler_reaches_the_outer_layers() {
     async fn on_mail(Verified(_): Verified<MailReceived>) {
-        panic!("a bug of the user's")
+        panic!("a bug in the handler")
     }
     let stack =
         ServiceBuilder::new().layer(CatchPanicLayer::new()).layer(VerifyLayer::new(config()));
@@ -139,7 +139,7 @@ async fn a_panic_inside_is_the_panic_of_the_handler() {
 
 #[tokio::test]
 async fn stalled_bodies_hold_no_permit_of_the_inner_service() {
-    async fn answer(
+    async fn handle(
         _: axum::http::Request<RequestBody>,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         Ok(Response::new(Full::from("handled")))
@@ -147,7 +147,7 @@ async fn stalled_bodies_hold_no_permit_of_the_inner_service() {
     let service = ServiceBuilder::new()
         .layer(VerifyLayer::new(config()))
         .concurrency_limit(2)
-        .service_fn(answer);
+        .service_fn(handle);
 
     let stalled = || with_body(Body::from_stream(stream::pending::<Result<Bytes, io::Error>>()));
     let stall = |mut service: tower::util::BoxCloneService<_, _, _>| {
@@ -164,18 +164,18 @@ async fn stalled_bodies_hold_no_permit_of_the_inner_service() {
 }
 
 #[tokio::test]
-async fn a_service_that_insists_on_being_ready_is_asked_first() {
-    /// Panics when called without having been ready, as `ConcurrencyLimit` and `Buffer` do.
+async fn the_inner_service_is_polled_ready_before_it_is_called() {
+    /// Panics if it is called before it is ready, as `ConcurrencyLimit` and `Buffer` do.
     #[derive(Default)]
-    struct Insists {
+    struct NeedsReady {
         ready: bool,
     }
-    impl Clone for Insists {
+    impl Clone for NeedsReady {
         fn clone(&self) -> Self {
             Self::default()
         }
     }
-    impl Service<axum::http::Request<RequestBody>> for Insists {
+    impl Service<axum::http::Request<RequestBody>> for NeedsReady {
         type Response = Response<Full<Bytes>>;
         type Error = Infallible;
         type Future = std::future::Ready<Result<Self::Response, Infallible>>;
@@ -189,13 +189,13 @@ async fn a_service_that_insists_on_being_ready_is_asked_first() {
         }
 
         fn call(&mut self, _: axum::http::Request<RequestBody>) -> Self::Future {
-            assert!(std::mem::take(&mut self.ready), "called without having been ready");
+            assert!(std::mem::take(&mut self.ready), "called before it was ready");
             std::future::ready(Ok(Response::new(Full::from("handled"))))
         }
     }
 
     let service =
-        ServiceBuilder::new().layer(VerifyLayer::new(config())).service(Insists::default());
+        ServiceBuilder::new().layer(VerifyLayer::new(config())).service(NeedsReady::default());
 
     for _ in 0..2 {
         let response = service.clone().oneshot(signed(BODY)).await.unwrap();
@@ -204,8 +204,8 @@ async fn a_service_that_insists_on_being_ready_is_asked_first() {
 }
 
 #[tokio::test]
-async fn a_busy_inner_service_is_waited_for() {
-    async fn answer(
+async fn the_layer_waits_for_a_busy_inner_service() {
+    async fn handle(
         _: axum::http::Request<RequestBody>,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         tokio::task::yield_now().await;
@@ -214,26 +214,26 @@ async fn a_busy_inner_service_is_waited_for() {
     let service = ServiceBuilder::new()
         .layer(VerifyLayer::new(config()))
         .concurrency_limit(1)
-        .service_fn(answer);
+        .service_fn(handle);
 
-    let answers = (0..8).map(|_| service.clone().oneshot(signed(BODY)));
+    let calls = (0..8).map(|_| service.clone().oneshot(signed(BODY)));
 
-    for answer in futures_util::future::join_all(answers).await {
-        assert_eq!(read(answer.unwrap()).await.2, "handled");
+    for response in futures_util::future::join_all(calls).await {
+        assert_eq!(read(response.unwrap()).await.2, "handled");
     }
 }
 
 #[tokio::test]
-async fn an_error_of_the_inner_service_is_handed_on() {
+async fn an_error_of_the_inner_service_is_returned() {
     let service = ServiceBuilder::new().layer(VerifyLayer::new(config())).service(service_fn(
         |_: axum::http::Request<RequestBody>| async {
-            Err::<Response<Full<Bytes>>, _>(io::Error::other("the inner service's"))
+            Err::<Response<Full<Bytes>>, _>(io::Error::other("the inner service failed"))
         },
     ));
 
     let error = service.oneshot(signed(BODY)).await.unwrap_err();
 
-    assert_eq!(error.to_string(), "the inner service's");
+    assert_eq!(error.to_string(), "the inner service failed");
 }
 
 #[tokio::test]
@@ -245,7 +245,7 @@ async fn decompression_inside_cannot_change_what_was_verified() {
         0x4e, 0x5f, 0x10, 0x00, 0x00, 0x00,
     ];
     async fn on_delivery(delivery: Delivery, body: Bytes) -> Bytes {
-        assert_eq!(body, r#"{"type":"other"}"#, "the inner layer has decompressed");
+        assert_eq!(body, r#"{"type":"other"}"#, "the inner layer has decompressed the body");
         delivery.body().clone()
     }
     let stack = ServiceBuilder::new()
@@ -261,16 +261,16 @@ async fn decompression_inside_cannot_change_what_was_verified() {
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), COMPRESSED);
 }
 
-/// A server of hyper's own, without axum, over a real socket.
+/// Runs hyper's server without axum, on a real socket.
 #[tokio::test]
 async fn serves_on_bare_hyper() {
-    async fn answer(
+    async fn handle(
         request: axum::http::Request<RequestBody>,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         let delivery = request.extensions().get::<Delivery>().cloned().unwrap();
         Ok(Response::new(Full::from(delivery.body().clone())))
     }
-    let service = ServiceBuilder::new().layer(VerifyLayer::new(config())).service_fn(answer);
+    let service = ServiceBuilder::new().layer(VerifyLayer::new(config())).service_fn(handle);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {

@@ -1,13 +1,13 @@
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::Refusal;
+use crate::refusal::Refusal;
 
-/// Collects a body of a limited length. It grows with what has arrived, never with what was
-/// promised, and a body of one piece is not copied.
+/// Collects a body of a limited length. It grows with the bytes that have arrived, never with the
+/// declared length. A body of one piece is not copied.
 #[derive(Debug)]
 pub(crate) struct Buffer {
     limit: usize,
-    room: usize,
+    left: usize,
     pieces: Pieces,
 }
 
@@ -19,13 +19,13 @@ enum Pieces {
 
 impl Buffer {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, room: limit, pieces: Pieces::One(Bytes::new()) }
+        Self { limit, left: limit, pieces: Pieces::One(Bytes::new()) }
     }
 
     pub(crate) fn push(&mut self, mut piece: impl Buf) -> Result<(), Refusal> {
         let len = piece.remaining();
-        self.room =
-            self.room.checked_sub(len).ok_or(Refusal::BodyTooLarge { limit: self.limit })?;
+        self.left =
+            self.left.checked_sub(len).ok_or(Refusal::BodyTooLarge { limit: self.limit })?;
         match &mut self.pieces {
             _ if len == 0 => {}
             Pieces::One(first) if first.is_empty() => *first = piece.copy_to_bytes(len),

@@ -1,23 +1,29 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use agentmail_verify::{Clock, Header, SystemClock, UnixTime};
+use agentmail_verify::{Clock, SystemClock, UnixTime, Verifier};
+use tokio::sync::watch;
 
-use crate::{Receive, RequestHead, Source};
+use crate::{
+    refusal::Refusal,
+    response::{RefusalResponse, RefusalStyle},
+    source::{Lookup, Source, Tenant},
+};
 
-/// How deliveries are received: whose signature counts, and how much a sender may cost.
+/// Settings for receiving deliveries: where secrets come from, and the limits on body size and
+/// time.
 ///
-/// A clone is one reference count, as axum's `FromRef` makes one per request. A bare
-/// [`Verifier`](agentmail_verify::Verifier) converts into a configuration.
+/// A clone is one reference count. A [`Verifier`] alone converts into a configuration.
 ///
 /// # Defaults
 ///
 /// | setting | default |
 /// | --- | --- |
-/// | [`body_limit`](Self::body_limit) | 262,144 bytes (256 KiB) |
-/// | [`body_timeout`](Self::body_timeout) | 10 seconds |
-/// | [`source_timeout`](Self::source_timeout) | 5 seconds |
-/// | [`clock`](Self::clock) | the system's clock |
-/// | [`explain_refusals`](Self::explain_refusals) | off |
+/// | [`with_body_limit`](Self::with_body_limit) | 262,144 bytes (256 KiB) |
+/// | [`with_body_timeout`](Self::with_body_timeout) | 10 seconds |
+/// | [`with_lookup_timeout`](Self::with_lookup_timeout) | 5 seconds |
+/// | [`with_clock`](Self::with_clock) | the system's clock |
+/// | [`with_problem_details`](Self::with_problem_details) | off: the body of a refusal is empty |
+/// | [`with_refusal_response`](Self::with_refusal_response) | none |
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct WebhookConfig {
@@ -29,103 +35,106 @@ struct Settings {
     source: Source,
     body_limit: usize,
     body_timeout: Duration,
-    source_timeout: Duration,
+    lookup_timeout: Duration,
     clock: SharedClock,
-    explain_refusals: bool,
+    style: RefusalStyle,
 }
 
 impl WebhookConfig {
-    /// Takes the verifier, or another [`Source`] of it.
+    /// Creates a configuration from a [`Verifier`], or from another [`Source`] of it.
     pub fn new(source: impl Into<Source>) -> Self {
         Self {
             settings: Arc::new(Settings {
                 source: source.into(),
                 body_limit: 256 * 1024,
                 body_timeout: Duration::from_secs(10),
-                source_timeout: Duration::from_secs(5),
+                lookup_timeout: Duration::from_secs(5),
                 clock: SharedClock(Arc::new(SystemClock)),
-                explain_refusals: false,
+                style: RefusalStyle::default(),
             }),
         }
     }
 
     /// Sets the longest body that is accepted, in bytes.
     ///
-    /// It holds for a declared `Content-Length` before anything is read, and for what arrives. A
-    /// framework's own limit, such as axum's `DefaultBodyLimit`, plays no part.
-    pub fn body_limit(self, bytes: usize) -> Self {
+    /// The limit applies to the declared `Content-Length`, before anything is read, and to the
+    /// bytes that arrive. A limit of the framework, such as axum's `DefaultBodyLimit`, has no
+    /// effect.
+    pub fn with_body_limit(self, bytes: usize) -> Self {
         self.set(|settings| settings.body_limit = bytes)
     }
 
-    /// Sets how long a body may take to arrive in full.
-    pub fn body_timeout(self, timeout: Duration) -> Self {
+    /// Sets how long a body may take to arrive completely.
+    pub fn with_body_timeout(self, timeout: Duration) -> Self {
         self.set(|settings| settings.body_timeout = timeout)
     }
 
-    /// Sets how long a [`Lookup`](crate::Lookup) may take to answer: then the delivery is refused (503).
-    pub fn source_timeout(self, timeout: Duration) -> Self {
-        self.set(|settings| settings.source_timeout = timeout)
+    /// Sets how long a [`Lookup`] may take. After that, the delivery is refused (503).
+    pub fn with_lookup_timeout(self, timeout: Duration) -> Self {
+        self.set(|settings| settings.lookup_timeout = timeout)
     }
 
-    /// Sets the clock that freshness is judged by.
-    pub fn clock(self, clock: impl Clock + Send + Sync + 'static) -> Self {
+    /// Sets the clock that decides whether a delivery is fresh.
+    pub fn with_clock(self, clock: impl Clock + Send + Sync + 'static) -> Self {
         self.set(|settings| settings.clock = SharedClock(Arc::new(clock)))
     }
 
-    /// Puts the reason for a refusal into the answer's body, as `application/problem+json`
+    /// Puts the reason for a refusal into the body of the response, as `application/problem+json`
     /// (RFC 9457).
     ///
-    /// For development: it tells an attacker which check has failed. Without it, every refusal of
-    /// one status looks the same outside. (A wrong set-up is never explained there.)
-    pub fn explain_refusals(self, explain: bool) -> Self {
-        self.set(|settings| settings.explain_refusals = explain)
+    /// For development: it tells an attacker which check has failed. Without it, all refusals with
+    /// one status look the same from outside.
+    pub fn with_problem_details(self, enabled: bool) -> Self {
+        self.set(|settings| settings.style.problem_details = enabled)
     }
 
-    /// Receives one delivery. This is the whole order of checks, the same in every adapter:
+    /// Sets a hook that shapes the response to each refusal.
     ///
-    /// both headers -> source of the verifier, under its timeout -> freshness -> declared length -> body,
-    /// under limit and timeout -> MAC -> the tenant's agent.
-    ///
-    /// `head` is what a [`Lookup`](crate::Lookup) is shown, `lines` returns the value of every line of a header, `declared_length` is the length that the
-    /// request promises in bytes, and `body` is a stream of its pieces. What the headers alone
-    /// decide is decided before the body is polled, and here where nothing has to be looked up.
-    ///
-    /// The future needs a tokio runtime with its timer enabled.
-    pub fn receive<'a, L, B>(
-        &self,
-        head: RequestHead<'_>,
-        lines: impl Fn(Header) -> L,
-        declared_length: Option<u64>,
-        body: B,
-    ) -> Receive<B>
-    where
-        L: IntoIterator<Item = &'a [u8]>,
-    {
-        Receive::new(self, &head, lines, declared_length, body)
+    /// It serves the layer and the extractors, and gets the response that would be sent without it.
+    /// It may be called more than once for one refusal, because the log has the status too. It is
+    /// not called for a message that was already handled, which gets 200, and not for a wrong setup
+    /// (no layer, no configuration), where there is no configuration to take it from.
+    pub fn with_refusal_response(
+        self,
+        hook: impl Fn(&Refusal, RefusalResponse) -> RefusalResponse + Send + Sync + 'static,
+    ) -> Self {
+        self.set(|settings| settings.style.hook = Some(Arc::new(hook)))
+    }
+
+    /// Returns the longest body that is accepted, in bytes.
+    #[must_use]
+    pub fn body_limit(&self) -> usize {
+        self.settings.body_limit
+    }
+
+    /// Returns how long a body may take to arrive completely.
+    #[must_use]
+    pub fn body_timeout(&self) -> Duration {
+        self.settings.body_timeout
+    }
+
+    /// Returns how long a [`Lookup`] may take.
+    #[must_use]
+    pub fn lookup_timeout(&self) -> Duration {
+        self.settings.lookup_timeout
+    }
+
+    /// Returns whether the body of a refusal names the reason.
+    #[must_use]
+    pub fn problem_details(&self) -> bool {
+        self.settings.style.problem_details
     }
 
     pub(crate) fn source(&self) -> &Source {
         &self.settings.source
     }
 
-    pub(crate) fn source_wait(&self) -> Duration {
-        self.settings.source_timeout
-    }
-
-    pub(crate) fn limit(&self) -> usize {
-        self.settings.body_limit
-    }
-
-    pub(crate) fn timeout(&self) -> Duration {
-        self.settings.body_timeout
-    }
-
     pub(crate) fn now(&self) -> UnixTime {
         self.settings.clock.0.now()
     }
 
-    pub(crate) fn explains_refusals(&self) -> bool {
-        self.settings.explain_refusals
+    pub(crate) fn style(&self) -> &RefusalStyle {
+        &self.settings.style
     }
 
     fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
@@ -134,9 +143,39 @@ impl WebhookConfig {
     }
 }
 
-impl<S: Into<Source>> From<S> for WebhookConfig {
-    fn from(source: S) -> Self {
+impl From<Source> for WebhookConfig {
+    fn from(source: Source) -> Self {
         Self::new(source)
+    }
+}
+
+impl From<Verifier> for WebhookConfig {
+    fn from(verifier: Verifier) -> Self {
+        Self::new(verifier)
+    }
+}
+
+impl From<Arc<Verifier>> for WebhookConfig {
+    fn from(verifier: Arc<Verifier>) -> Self {
+        Self::new(verifier)
+    }
+}
+
+impl From<Tenant> for WebhookConfig {
+    fn from(tenant: Tenant) -> Self {
+        Self::new(tenant)
+    }
+}
+
+impl From<watch::Receiver<Arc<Verifier>>> for WebhookConfig {
+    fn from(verifiers: watch::Receiver<Arc<Verifier>>) -> Self {
+        Self::new(verifiers)
+    }
+}
+
+impl<K: 'static> From<Lookup<K>> for WebhookConfig {
+    fn from(lookup: Lookup<K>) -> Self {
+        Self::new(lookup)
     }
 }
 

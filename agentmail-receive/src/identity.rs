@@ -5,10 +5,11 @@ use serde::{
     de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-/// What a payload says of itself, whatever its type: the members that tell messages and agents apart.
+/// The three fields of a payload that identify its message and its agent, whatever its type.
 ///
-/// Read strictly, so that it cannot disagree with what a handler sees: an object, each of the three
-/// at most once and a string. An empty one counts as absent.
+/// They are read strictly, so that the result cannot differ from what a handler sees: the body is
+/// an object, and each field is a string that appears at most once. An empty one is treated as
+/// absent.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Identity<'a> {
     pub(crate) kind: Option<Cow<'a, str>>,
@@ -32,7 +33,7 @@ impl<'a> Identity<'a> {
     }
 }
 
-/// serde refuses a second member of these names, and passes over all others.
+/// serde refuses a duplicate of these fields, and ignores all others.
 #[derive(Deserialize)]
 struct Members<'a> {
     #[serde(borrow, rename = "type")]
@@ -43,11 +44,12 @@ struct Members<'a> {
     message_id: Option<Text<'a>>,
 }
 
-/// A text that is borrowed from the body unless it holds escapes; serde borrows in no `Option<Cow>`.
+/// A text that is borrowed from the body unless it has escapes. serde does not borrow in an
+/// `Option<Cow>`.
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// An object, and nothing else: a derived struct would take an array of its members too.
+/// An object, and nothing else: a derived struct would accept an array of its fields too.
 struct Object<'a>(Members<'a>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
@@ -75,7 +77,8 @@ mod tests {
 
     #[test]
     fn reads_the_three_and_passes_over_the_rest() {
-        let body = br#"{"agent_id":"a","subject":"\ud800","type":"t","x":{"type":1},"message_id":"\u006d"}"#;
+        let body = br#"{"agent_id":"a","subject":"\ud800","type":"t","x":{"type":1},
+            "message_id":"\u006d"}"#;
 
         let identity = Identity::read(body).unwrap();
 

@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 mod buffer;
@@ -7,20 +8,21 @@ mod config;
 pub mod dedupe;
 mod delivery;
 mod identity;
+mod message_key;
 mod receive;
 mod refusal;
 mod rejection;
+mod response;
 mod source;
+mod telemetry;
 
 pub use config::WebhookConfig;
-#[cfg(feature = "dedupe")]
-pub use dedupe::{Backend, Claim, Counts, Dedupe, Key, Memory, Store};
-#[cfg(feature = "redis")]
-pub use dedupe::{Redis, RedisError};
 pub use delivery::Delivery;
+pub use message_key::MessageKey;
 pub use receive::Receive;
 pub use refusal::Refusal;
-pub use rejection::{Answer, Rejection};
+pub use rejection::Rejection;
+pub use response::RefusalResponse;
 #[cfg(feature = "cache")]
 pub use source::CacheConfig;
-pub use source::{Lookup, RequestHead, Source, Tenant};
+pub use source::{Lookup, RequestHead, Source, Tenant, path_segment};

@@ -5,73 +5,89 @@ use std::{
     time::Duration,
 };
 
-use agentmail_verify::{Header, SignedHeaders, UnixTime, VerifyError};
+use agentmail_verify::{SignedHeaders, UnixTime, WebhookHeader};
 use bytes::{Buf, Bytes};
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 use tokio::{task::unconstrained, time::Sleep};
 
 use crate::{
-    Delivery, Refusal, Rejection, RequestHead, Tenant, WebhookConfig,
     buffer::Buffer,
-    source::{Answer, Question},
+    config::WebhookConfig,
+    delivery::Delivery,
+    identity::Identity,
+    refusal::Refusal,
+    rejection::Rejection,
+    source::{Found, LookupFuture, RequestHead, Tenant},
+    telemetry,
 };
 
+impl WebhookConfig {
+    /// Receives one delivery. The order of checks is the same in every adapter:
+    ///
+    /// 1. both headers
+    /// 2. the source of the verifier, under its timeout
+    /// 3. freshness
+    /// 4. the declared length
+    /// 5. the body, under limit and timeout
+    /// 6. the MAC
+    /// 7. the tenant's agent
+    ///
+    /// `head` is what a [`Lookup`](crate::Lookup) sees. `values` returns every value of a header.
+    /// `declared_length` is the length that the request declares, in bytes. `body` is a stream of
+    /// pieces; it is not polled for a delivery that its headers refuse.
+    ///
+    /// The future needs a tokio runtime with its timer enabled.
+    pub fn receive<'a, V, B>(
+        &self,
+        head: RequestHead<'_>,
+        values: impl Fn(WebhookHeader) -> V,
+        declared_length: Option<u64>,
+        body: B,
+    ) -> Receive<B>
+    where
+        V: IntoIterator<Item = &'a [u8]>,
+    {
+        let stage = SignedHeaders::parse(values)
+            .map_err(Refusal::from)
+            .and_then(|headers| Stage::new(self, &head, headers, declared_length));
+        Receive {
+            config: self.clone(),
+            stage: stage.unwrap_or_else(Stage::Refused),
+            body,
+            buffer: Buffer::new(self.body_limit()),
+            deadline: None,
+        }
+    }
+}
+
 pin_project! {
-    /// A delivery on its way in; made by [`WebhookConfig::receive`].
+    /// A delivery that is being received. [`WebhookConfig::receive`] returns it.
     #[must_use = "futures do nothing unless polled"]
     pub struct Receive<B> {
         config: WebhookConfig,
-        headers: Result<SignedHeaders, VerifyError>,
         stage: Stage,
         #[pin]
         body: B,
         buffer: Buffer,
-        // Made when the source, then the body, first has to be waited for: most are there at once.
+        // Set when the lookup, then the body, has to be waited for. Most are ready at once.
         #[pin]
         deadline: Option<Sleep>,
     }
 }
 
 enum Stage {
-    /// The source has been asked. Freshness and length are judged when it has answered.
-    Asking(Question, Option<u64>),
-    Reading(Judged),
+    LookingUp { lookup: LookupFuture, headers: SignedHeaders, declared_length: Option<u64> },
+    Reading(Checked),
     Refused(Refusal),
 }
 
-/// All but the body has been judged: by this one reading of the clock, and for this tenant.
-struct Judged {
+/// A delivery that has passed every check but that of its body.
+struct Checked {
+    headers: SignedHeaders,
+    tenant: Tenant,
+    /// The one reading of the clock.
     now: UnixTime,
-    /// `None` stands for the one of a fixed source.
-    tenant: Option<Tenant>,
-}
-
-impl<B> Receive<B> {
-    pub(crate) fn new<'a, L>(
-        config: &WebhookConfig,
-        head: &RequestHead<'_>,
-        lines: impl Fn(Header) -> L,
-        declared_length: Option<u64>,
-        body: B,
-    ) -> Self
-    where
-        L: IntoIterator<Item = &'a [u8]>,
-    {
-        let headers = SignedHeaders::read(lines);
-        let stage = match &headers {
-            Ok(headers) => Stage::begin(config, head, headers, declared_length),
-            Err(error) => Err(Refusal::from(*error)),
-        };
-        Self {
-            config: config.clone(),
-            headers,
-            stage: stage.unwrap_or_else(Stage::Refused),
-            body,
-            buffer: Buffer::new(config.limit()),
-            deadline: None,
-        }
-    }
 }
 
 impl<B, D, E> Future for Receive<B>
@@ -85,37 +101,29 @@ where
         let mut this = self.project();
         let config = &*this.config;
         let received = loop {
-            let headers = match this.headers {
-                Ok(headers) => headers,
-                Err(error) => break Err(Refusal::from(*error)),
-            };
             match this.stage {
-                Stage::Asking(question, declared_length) => {
+                Stage::LookingUp { lookup, headers, declared_length } => {
                     let deadline = this.deadline.as_mut();
-                    let answer = ready!(poll_question(config, question, deadline, cx));
-                    let judged = answer.and_then(|tenant| {
-                        Judged::new(config, headers, *declared_length, Some(tenant))
+                    let tenant = ready!(poll_lookup(config, lookup, deadline, cx));
+                    let checked = tenant.and_then(|tenant| {
+                        Checked::new(config, *headers, *declared_length, tenant)
                     });
-                    *this.stage = judged.map_or_else(Stage::Refused, Stage::Reading);
+                    *this.stage = checked.map_or_else(Stage::Refused, Stage::Reading);
                 }
-                Stage::Reading(judged) => {
+                Stage::Reading(checked) => {
                     let buffer = this.buffer;
-                    let body = ready!(poll_body(config, this.body, buffer, this.deadline, cx));
-                    break body.and_then(|()| judged.verify(config, headers, buffer.take()));
+                    let read = ready!(poll_body(config, this.body, buffer, this.deadline, cx));
+                    break read.and_then(|()| checked.verify(config, buffer.take()));
                 }
                 Stage::Refused(refusal) => break Err(*refusal),
             }
         };
         Poll::Ready(match received {
             Ok(delivery) => {
-                tracing::debug!(
-                    target: "agentmail",
-                    secret = delivery.receipt().label().as_str(),
-                    "delivery verified"
-                );
+                telemetry::verified(delivery.receipt());
                 Ok(delivery)
             }
-            Err(refusal) => Err(Rejection::new(refusal, config.explains_refusals())),
+            Err(refusal) => Err(Rejection::new(refusal, config.style().clone())),
         })
     }
 }
@@ -127,85 +135,75 @@ impl<B> fmt::Debug for Receive<B> {
 }
 
 impl Stage {
-    /// Decides all that can be decided before anything is waited for.
-    #[inline]
-    fn begin(
-        config: &WebhookConfig,
-        head: &RequestHead<'_>,
-        headers: &SignedHeaders,
-        declared_length: Option<u64>,
-    ) -> Result<Self, Refusal> {
-        let tenant = match config.source().ask(head)? {
-            Answer::Fixed => None,
-            Answer::Now(tenant) => Some(tenant),
-            Answer::Later(question) => return Ok(Self::Asking(question, declared_length)),
-        };
-        Judged::new(config, headers, declared_length, tenant).map(Self::Reading)
-    }
-}
-
-impl Judged {
-    /// Decides all that can be decided before the body is read.
+    /// Decides what can be decided without waiting.
     #[inline]
     fn new(
         config: &WebhookConfig,
-        headers: &SignedHeaders,
+        head: &RequestHead<'_>,
+        headers: SignedHeaders,
         declared_length: Option<u64>,
-        tenant: Option<Tenant>,
     ) -> Result<Self, Refusal> {
-        let judged = Self { now: config.now(), tenant };
-        let tolerance = judged.tenant(config)?.verifier().tolerance();
-        tolerance.check(headers.timestamp().time(), judged.now)?;
+        match config.source().find(head)? {
+            Found::Tenant(tenant) => {
+                Checked::new(config, headers, declared_length, tenant).map(Self::Reading)
+            }
+            Found::Lookup(lookup) => Ok(Self::LookingUp { lookup, headers, declared_length }),
+        }
+    }
+}
 
-        let limit = config.limit();
+impl Checked {
+    /// Decides what can be decided before the body is read.
+    #[inline]
+    fn new(
+        config: &WebhookConfig,
+        headers: SignedHeaders,
+        declared_length: Option<u64>,
+        tenant: Tenant,
+    ) -> Result<Self, Refusal> {
+        let now = config.now();
+        tenant.verifier().tolerance().check(headers.signed_at(), now)?;
+
+        let limit = config.body_limit();
         let fits = |length| usize::try_from(length).is_ok_and(|length| length <= limit);
         if !declared_length.is_none_or(fits) {
             return Err(Refusal::BodyTooLarge { limit });
         }
-        Ok(judged)
+        Ok(Self { headers, tenant, now })
     }
 
-    #[inline]
-    fn verify(
-        &self,
-        config: &WebhookConfig,
-        headers: &SignedHeaders,
-        body: Bytes,
-    ) -> Result<Delivery, Refusal> {
-        let tenant = self.tenant(config)?;
-        let delivery = Delivery::verify(tenant.verifier(), headers, body, self.now)?;
-        tenant.may_say(delivery.body())?;
-        Ok(delivery.under(config))
-    }
-
-    fn tenant<'a>(&'a self, config: &'a WebhookConfig) -> Result<&'a Tenant, Refusal> {
-        let tenant = self.tenant.as_ref().or(config.source().fixed_tenant());
-        tenant.ok_or(Refusal::SourceFailed)
+    fn verify(&self, config: &WebhookConfig, body: Bytes) -> Result<Delivery, Refusal> {
+        let delivery = Delivery::verify(self.tenant.verifier(), &self.headers, body, self.now)?;
+        let delivery = delivery.accepted(config.style().clone(), config.body_timeout());
+        if self.tenant.agent_id().is_some() {
+            let identity = Identity::read(delivery.body());
+            self.tenant.check_agent(identity.as_ref())?;
+            delivery.identify(identity.as_ref());
+        }
+        Ok(delivery)
     }
 }
 
-/// Waits for the source, under its timeout, and leaves no deadline behind for the body.
-fn poll_question(
+/// Waits for the lookup, under its timeout. It leaves no deadline behind for the body.
+fn poll_lookup(
     config: &WebhookConfig,
-    question: &mut Question,
+    lookup: &mut LookupFuture,
     mut deadline: Pin<&mut Option<Sleep>>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Tenant, Refusal>> {
-    if let Poll::Ready(answer) = question.as_mut().poll(cx) {
+    if let Poll::Ready(tenant) = lookup.as_mut().poll(cx) {
         deadline.set(None);
-        return Poll::Ready(answer);
+        return Poll::Ready(tenant);
     }
-    let timeout = config.source_wait();
+    let timeout = config.lookup_timeout();
     ready!(poll_deadline(timeout, deadline, cx));
-    Poll::Ready(Err(Refusal::SourceTimeout { timeout }))
+    Poll::Ready(Err(Refusal::LookupTimeout { timeout }))
 }
-
-const PIECES_PER_POLL: usize = 32;
 
 /// Collects the body, under the limit and the timeout.
 fn poll_body<B, D, E>(
     config: &WebhookConfig,
-    mut body: Pin<&mut B>,
+    body: Pin<&mut B>,
     buffer: &mut Buffer,
     deadline: Pin<&mut Option<Sleep>>,
     cx: &mut Context<'_>,
@@ -214,26 +212,38 @@ where
     B: Stream<Item = Result<D, E>>,
     D: Buf,
 {
-    // A body that is always ready gives way to the deadline, and to other tasks, now and then.
-    for piece in 0..=PIECES_PER_POLL {
-        if piece == PIECES_PER_POLL {
-            cx.waker().wake_by_ref();
-            break;
-        }
-        match body.as_mut().poll_next(cx) {
-            Poll::Ready(Some(Ok(piece))) => buffer.push(piece)?,
-            Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(Refusal::UnreadableBody)),
-            Poll::Ready(None) => return Poll::Ready(Ok(())),
-            Poll::Pending => break,
-        }
+    if let Poll::Ready(read) = poll_pieces(body, buffer, cx) {
+        return Poll::Ready(read);
     }
-
-    let timeout = config.timeout();
+    let timeout = config.body_timeout();
     ready!(poll_deadline(timeout, deadline, cx));
     Poll::Ready(Err(Refusal::BodyTimeout { timeout }))
 }
 
-/// Is ready when as much time has passed since it was first polled.
+/// Reads what has arrived. After some pieces it yields to the deadline and to other tasks.
+fn poll_pieces<B, D, E>(
+    mut body: Pin<&mut B>,
+    buffer: &mut Buffer,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), Refusal>>
+where
+    B: Stream<Item = Result<D, E>>,
+    D: Buf,
+{
+    const PIECES_PER_POLL: usize = 32;
+
+    for _ in 0..PIECES_PER_POLL {
+        match ready!(body.as_mut().poll_next(cx)) {
+            Some(Ok(piece)) => buffer.push(piece)?,
+            Some(Err(_)) => return Poll::Ready(Err(Refusal::UnreadableBody)),
+            None => return Poll::Ready(Ok(())),
+        }
+    }
+    cx.waker().wake_by_ref();
+    Poll::Pending
+}
+
+/// Is ready when `timeout` has passed since the first poll.
 fn poll_deadline(
     timeout: Duration,
     mut deadline: Pin<&mut Option<Sleep>>,
@@ -242,9 +252,7 @@ fn poll_deadline(
     if deadline.is_none() {
         deadline.set(Some(tokio::time::sleep(timeout)));
     }
-    match deadline.as_pin_mut() {
-        // Not on the task's budget, which a body that is always ready may have used up.
-        Some(deadline) => pin!(unconstrained(deadline)).poll(cx),
-        None => Poll::Ready(()),
-    }
+    let sleep = deadline.as_pin_mut().expect("the deadline was set above");
+    // Unconstrained: a body that is always ready may have used up the task's budget.
+    pin!(unconstrained(sleep)).poll(cx)
 }

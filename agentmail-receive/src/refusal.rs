@@ -1,11 +1,13 @@
 use std::{error::Error, fmt, time::Duration};
 
 use agentmail_verify::{PayloadError, VerifyError};
+use tracing::Level;
 
-/// Why a request is refused.
+/// Why a request does not reach the handler.
 ///
-/// It stands in the extensions of the refusing response, for metrics and tests; the log carries its
-/// [`code`](Self::code).
+/// It is in the extensions of the response, for metrics and tests. The log has its
+/// [`code`](Self::code). One of them is no error: [`AlreadyHandled`](Self::AlreadyHandled) gets
+/// 200.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -16,16 +18,16 @@ pub enum Refusal {
     /// 403: a tenant's secret signed a delivery that does not name the tenant's agent.
     OtherAgent,
     /// 503: the lookup failed.
-    SourceFailed,
-    /// 503: the lookup did not answer in time.
+    LookupFailed,
+    /// 503: the lookup took too long.
     #[non_exhaustive]
-    SourceTimeout {
-        /// The time that it may take.
+    LookupTimeout {
+        /// How long it may take.
         timeout: Duration,
     },
-    /// 503: so many unknown tenants have been asked for that one more is not.
-    SourceBusy,
-    /// 413: the body is longer than the limit, by its declared length or by what arrived.
+    /// 503: too many unknown tenants were looked up in the last seconds.
+    LookupBusy,
+    /// 413: the body is longer than the limit, by its declared length or by the bytes that arrived.
     #[non_exhaustive]
     BodyTooLarge {
         /// The limit, in bytes.
@@ -34,115 +36,199 @@ pub enum Refusal {
     /// 408: the body was not complete in time.
     #[non_exhaustive]
     BodyTimeout {
-        /// The time that a body may take.
+        /// How long a body may take.
         timeout: Duration,
     },
-    /// 400: the body broke off, or could not be read.
+    /// 400: the body ended early or could not be read.
     UnreadableBody,
-    /// 422: the delivery is authentic, but not what the handler asked for.
+    /// 422: the delivery is authentic, but it is not what the handler expects.
     UnexpectedPayload(PayloadError),
-    /// 200: the message was handled before, and is not handled again.
+    /// 200: the message was already handled, and is not handled again.
     AlreadyHandled,
-    /// 503: a copy of the message is being handled just now.
+    /// 503: a copy of the message is being handled at this moment.
     InFlight,
-    /// 503: the message cannot be claimed, the store being down, slow or full.
+    /// 503: the message cannot be claimed, because the store is down, slow or full.
     StoreUnavailable,
-    /// 500: a handler asks for a verified delivery on a route where nothing verifies.
+    /// 500: a handler expects a verified delivery on a route that nothing verifies.
     MissingLayer,
     /// 500: an extractor that verifies by itself finds no configuration.
     MissingConfiguration,
 }
 
+/// What is fixed about a refusal.
+struct Row {
+    code: &'static str,
+    status: u16,
+    level: Level,
+    hint: &'static str,
+}
+
 impl Refusal {
-    /// Returns the stable, machine-readable name of the reason.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
+    /// Every refusal is one row: code, status, level of the log event, and hint.
+    const fn row(&self) -> Row {
+        const fn row(code: &'static str, status: u16, level: Level, hint: &'static str) -> Row {
+            Row { code, status, level, hint }
+        }
+        const DEBUG: Level = Level::DEBUG;
+        const WARN: Level = Level::WARN;
+        const ERROR: Level = Level::ERROR;
+
         match self {
-            Self::Unverified(error) => error.code(),
-            Self::UnknownTenant => "unknown_tenant",
-            Self::OtherAgent => "other_agent",
-            Self::SourceFailed => "source_failed",
-            Self::SourceTimeout { .. } => "source_timeout",
-            Self::SourceBusy => "source_busy",
-            Self::BodyTooLarge { .. } => "body_too_large",
-            Self::BodyTimeout { .. } => "body_timeout",
-            Self::UnreadableBody => "unreadable_body",
-            Self::UnexpectedPayload(error) => error.code(),
-            Self::AlreadyHandled => "already_handled",
-            Self::InFlight => "in_flight",
-            Self::StoreUnavailable => "store_unavailable",
-            Self::MissingLayer => "missing_layer",
-            Self::MissingConfiguration => "missing_configuration",
+            Self::Unverified(error) => {
+                let (level, hint) = match error {
+                    VerifyError::Unsigned => {
+                        (WARN, "set a signing secret at the service (`PUT /webhook`)")
+                    }
+                    VerifyError::MissingSignature | VerifyError::MissingTimestamp => {
+                        (DEBUG, "not from AgentMail by Assmbl, or a proxy drops the header")
+                    }
+                    VerifyError::DuplicateSignature | VerifyError::DuplicateTimestamp => {
+                        (DEBUG, "a proxy repeats the header, or somebody added one")
+                    }
+                    VerifyError::MalformedSignature => (DEBUG, "expected `v1=` and 64 hex digits"),
+                    VerifyError::MalformedTimestamp => {
+                        (DEBUG, "expected Unix seconds in plain digits")
+                    }
+                    VerifyError::UnsupportedScheme => {
+                        (WARN, "expected a `v1` value: is this another service?")
+                    }
+                    VerifyError::Stale { .. } => (
+                        WARN,
+                        "if the age is constant, check the clocks; if it grows, raise `max_age`",
+                    ),
+                    VerifyError::TooFarAhead { .. } => {
+                        (WARN, "check the clock of this machine and of the sender")
+                    }
+                    VerifyError::Mismatch => {
+                        (WARN, "check the secret, and that no proxy or middleware changes the body")
+                    }
+                    _ => (WARN, "see the documentation of this code"),
+                };
+                row(error.code(), 403, level, hint)
+            }
+            Self::UnknownTenant => {
+                row("unknown_tenant", 403, WARN, "a new tenant, a wrong path, or a stray request")
+            }
+            Self::OtherAgent => row(
+                "other_agent",
+                403,
+                WARN,
+                "check who has this tenant's secret: it signed for another agent, or for none",
+            ),
+            Self::LookupFailed => {
+                row("lookup_failed", 503, WARN, "the log says why the lookup failed")
+            }
+            Self::LookupTimeout { .. } => {
+                row("lookup_timeout", 503, WARN, "check the database that the lookup uses")
+            }
+            Self::LookupBusy => row(
+                "lookup_busy",
+                503,
+                WARN,
+                "unauthenticated clients cause many lookups; see `CacheConfig::with_miss_budget`",
+            ),
+            Self::BodyTooLarge { .. } => row(
+                "body_too_large",
+                413,
+                WARN,
+                "raise the body limit if the service sends longer bodies",
+            ),
+            Self::BodyTimeout { .. } => row(
+                "body_timeout",
+                408,
+                WARN,
+                "raise the body timeout, or check the proxy in between",
+            ),
+            Self::UnreadableBody => row(
+                "unreadable_body",
+                400,
+                WARN,
+                "the connection broke, or the transfer coding is malformed",
+            ),
+            Self::UnexpectedPayload(error) => row(
+                error.code(),
+                422,
+                WARN,
+                "the raw body is in `Delivery`; a handler of `Event` accepts events of any type",
+            ),
+            Self::AlreadyHandled => {
+                row("already_handled", 200, DEBUG, "nothing to do: this is a repeated delivery")
+            }
+            Self::InFlight => {
+                row("in_flight", 503, DEBUG, "a later attempt gets 200 if this one succeeds")
+            }
+            Self::StoreUnavailable => row(
+                "store_unavailable",
+                503,
+                WARN,
+                "check the store of claims, and the log lines before this one",
+            ),
+            Self::MissingLayer => row(
+                "missing_layer",
+                500,
+                ERROR,
+                "add the layer (axum: `VerifyLayer`, actix-web: `VerifyWebhook`) to this route",
+            ),
+            Self::MissingConfiguration => row(
+                "missing_configuration",
+                500,
+                ERROR,
+                "put a `WebhookConfig` into the app's data",
+            ),
         }
     }
 
-    /// Returns the status of the answer.
+    /// Every [`code`](Self::code), for example for the labels of a metric.
+    pub const CODES: &[&str] = &[
+        "missing_signature",
+        "unsigned",
+        "duplicate_signature",
+        "malformed_signature",
+        "unsupported_scheme",
+        "missing_timestamp",
+        "duplicate_timestamp",
+        "malformed_timestamp",
+        "stale",
+        "too_far_ahead",
+        "mismatch",
+        "unknown_tenant",
+        "other_agent",
+        "lookup_failed",
+        "lookup_timeout",
+        "lookup_busy",
+        "body_too_large",
+        "body_timeout",
+        "unreadable_body",
+        "malformed_json",
+        "unexpected_payload",
+        "already_handled",
+        "in_flight",
+        "store_unavailable",
+        "missing_layer",
+        "missing_configuration",
+    ];
+
+    /// Returns the stable, machine-readable name of the reason.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        self.row().code
+    }
+
+    /// Returns the status of the response, unless a
+    /// [hook](crate::WebhookConfig::with_refusal_response) changes it.
     #[must_use]
     pub const fn status(&self) -> u16 {
-        match self {
-            Self::Unverified(_) | Self::UnknownTenant | Self::OtherAgent => 403,
-            Self::SourceFailed | Self::SourceTimeout { .. } | Self::SourceBusy => 503,
-            Self::BodyTooLarge { .. } => 413,
-            Self::BodyTimeout { .. } => 408,
-            Self::UnreadableBody => 400,
-            Self::UnexpectedPayload(_) => 422,
-            Self::AlreadyHandled => 200,
-            Self::InFlight | Self::StoreUnavailable => 503,
-            Self::MissingLayer | Self::MissingConfiguration => 500,
-        }
+        self.row().status
     }
 
     /// Returns what an operator can do about it.
     #[must_use]
     pub const fn hint(&self) -> &'static str {
-        match self {
-            Self::Unverified(error) => verify_hint(error),
-            Self::UnknownTenant => "a new tenant, a wrong path, or noise",
-            Self::OtherAgent => {
-                "look at who holds this tenant's secret: it signed for another agent, or for none"
-            }
-            Self::SourceFailed => "the log tells why the lookup failed",
-            Self::SourceTimeout { .. } => "look at the store that the lookup asks",
-            Self::SourceBusy => {
-                "strangers ask for many tenants; `CacheConfig::unknown` allows more"
-            }
-            Self::BodyTooLarge { .. } => "raise `body_limit` if the service sends longer bodies",
-            Self::BodyTimeout { .. } => "raise `body_timeout`, or look at the proxy in between",
-            Self::UnreadableBody => "the connection broke, or the transfer coding is malformed",
-            Self::UnexpectedPayload(_) => {
-                "the raw body is in `Delivery`; a handler of `Event` takes events of any type"
-            }
-            Self::AlreadyHandled => "nothing is to be done: the sender repeats itself",
-            Self::InFlight => "a later attempt is answered 200, if this one succeeds",
-            Self::StoreUnavailable => "look at the store, and at the log just before this",
-            Self::MissingLayer => {
-                "add the layer (axum: `VerifyLayer`, actix-web: `VerifyWebhook`) to this route"
-            }
-            Self::MissingConfiguration => "put a `WebhookConfig` into the app's data",
-        }
+        self.row().hint
     }
-}
 
-const fn verify_hint(error: &VerifyError) -> &'static str {
-    match error {
-        VerifyError::Unsigned => "set a signing secret at the service (`PUT /webhook`)",
-        VerifyError::MissingSignature | VerifyError::MissingTimestamp => {
-            "not from AgentMail by Assmbl, or a proxy drops the header"
-        }
-        VerifyError::DuplicateSignature | VerifyError::DuplicateTimestamp => {
-            "a proxy repeats the header, or somebody added one"
-        }
-        VerifyError::MalformedSignature => "expected `v1=` and 64 hex digits",
-        VerifyError::MalformedTimestamp => "expected Unix seconds in plain digits",
-        VerifyError::UnsupportedScheme => "expected a `v1` value: is this another service?",
-        VerifyError::Stale { .. } => {
-            "about the same age each time: check the clocks; growing: raise `max_age`"
-        }
-        VerifyError::TooFarAhead { .. } => "check this machine's clock, and the sender's",
-        VerifyError::Mismatch => {
-            "check the secret, and that no proxy or middleware changes the body"
-        }
-        _ => "see the documentation of this code",
+    pub(crate) const fn level(&self) -> Level {
+        self.row().level
     }
 }
 
@@ -164,19 +250,19 @@ impl fmt::Display for Refusal {
             Self::Unverified(error) => error.fmt(f),
             Self::UnknownTenant => f.write_str("there is no such tenant"),
             Self::OtherAgent => f.write_str("the payload does not name the tenant's agent"),
-            Self::SourceFailed => f.write_str("the tenant could not be looked up"),
-            Self::SourceTimeout { timeout } => {
+            Self::LookupFailed => f.write_str("the lookup of the tenant failed"),
+            Self::LookupTimeout { timeout } => {
                 write!(f, "the lookup of the tenant took longer than {timeout:?}")
             }
-            Self::SourceBusy => f.write_str("too many unknown tenants were asked for"),
+            Self::LookupBusy => f.write_str("too many unknown tenants were looked up"),
             Self::BodyTooLarge { limit } => write!(f, "the body is longer than {limit} bytes"),
             Self::BodyTimeout { timeout } => {
                 write!(f, "the body was not complete within {timeout:?}")
             }
             Self::UnreadableBody => f.write_str("the body could not be read"),
             Self::UnexpectedPayload(error) => error.fmt(f),
-            Self::AlreadyHandled => f.write_str("the message was handled before"),
-            Self::InFlight => f.write_str("the message is being handled just now"),
+            Self::AlreadyHandled => f.write_str("the message was already handled"),
+            Self::InFlight => f.write_str("the message is being handled at this moment"),
             Self::StoreUnavailable => f.write_str("the message cannot be claimed"),
             Self::MissingLayer => f.write_str("nothing verifies deliveries on this route"),
             Self::MissingConfiguration => f.write_str("there is no configuration to verify with"),
@@ -185,3 +271,64 @@ impl fmt::Display for Refusal {
 }
 
 impl Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use agentmail_verify::from_json;
+
+    use super::*;
+
+    /// The variant after this one. A variant that is missing here does not compile.
+    fn next(refusal: &Refusal) -> Option<Refusal> {
+        Some(match refusal {
+            Refusal::Unverified(_) => Refusal::UnknownTenant,
+            Refusal::UnknownTenant => Refusal::OtherAgent,
+            Refusal::OtherAgent => Refusal::LookupFailed,
+            Refusal::LookupFailed => Refusal::LookupTimeout { timeout: Duration::ZERO },
+            Refusal::LookupTimeout { .. } => Refusal::LookupBusy,
+            Refusal::LookupBusy => Refusal::BodyTooLarge { limit: 0 },
+            Refusal::BodyTooLarge { .. } => Refusal::BodyTimeout { timeout: Duration::ZERO },
+            Refusal::BodyTimeout { .. } => Refusal::UnreadableBody,
+            Refusal::UnreadableBody => payload(b"["),
+            Refusal::UnexpectedPayload(error) if error.code() == "malformed_json" => payload(b"{}"),
+            Refusal::UnexpectedPayload(_) => Refusal::AlreadyHandled,
+            Refusal::AlreadyHandled => Refusal::InFlight,
+            Refusal::InFlight => Refusal::StoreUnavailable,
+            Refusal::StoreUnavailable => Refusal::MissingLayer,
+            Refusal::MissingLayer => Refusal::MissingConfiguration,
+            Refusal::MissingConfiguration => return None,
+        })
+    }
+
+    fn payload(body: &[u8]) -> Refusal {
+        from_json::<Vec<u8>>(body).unwrap_err().into()
+    }
+
+    #[test]
+    fn codes_are_complete_and_stable() {
+        let others = std::iter::successors(next(&VerifyError::Mismatch.into()), next);
+
+        let codes = VerifyError::CODES.iter().copied();
+        let codes: Vec<_> = codes.chain(others.map(|refusal| refusal.code())).collect();
+
+        assert_eq!(codes, Refusal::CODES);
+        let (_, variants) = include_str!("refusal.rs").split_once("pub enum Refusal {").unwrap();
+        let (variants, _) = variants.split_once("\n}").unwrap();
+        let is_variant =
+            |line: &&str| line.starts_with("    ") && line[4..].starts_with(char::is_uppercase);
+        // `Unverified` has the codes of `VerifyError`, `UnexpectedPayload` has two.
+        let visited = codes.len() - (VerifyError::CODES.len() - 1) - 1;
+        assert_eq!(variants.lines().filter(is_variant).count(), visited, "`next` visits all");
+    }
+
+    #[test]
+    fn only_a_copy_gets_200_and_only_a_setup_error_gets_500() {
+        let all = || std::iter::successors(Some(VerifyError::Mismatch.into()), next);
+        let with = |status| all().filter(move |refusal| refusal.status() == status);
+
+        assert!(with(200).eq([Refusal::AlreadyHandled]));
+        assert!(with(500).eq([Refusal::MissingLayer, Refusal::MissingConfiguration]));
+        assert!(all().all(|refusal| matches!(refusal.status(), 200 | 400..=599)));
+        assert!(all().filter(|refusal| refusal.level() == Level::ERROR).eq(with(500)));
+    }
+}

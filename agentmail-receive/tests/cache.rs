@@ -1,4 +1,4 @@
-//! What a lookup's cache keeps, and how often the source is asked.
+//! What the cache of a lookup keeps, and how often a lookup runs.
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod common;
@@ -11,7 +11,9 @@ use std::{
     time::Duration,
 };
 
-use agentmail_receive::{CacheConfig, Lookup, Refusal, RequestHead, Tenant, WebhookConfig};
+use agentmail_receive::{
+    CacheConfig, Lookup, Refusal, RequestHead, Tenant, WebhookConfig, path_segment,
+};
 use futures_util::{FutureExt, future::join_all};
 use tokio::sync::Semaphore;
 
@@ -19,33 +21,34 @@ use common::{NOW, body_of, receive, tenant};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// A source whose answers can be changed and held back, and that counts the questions.
+/// A store of tenants that counts the lookups. A test can change the results and delay them.
 struct Store {
-    asked: AtomicUsize,
+    lookups: AtomicUsize,
     failing: AtomicBool,
     knows_c: AtomicBool,
-    answers: Semaphore,
+    /// Each lookup takes one permit, and waits until there is one.
+    permits: Semaphore,
 }
 
 impl Store {
-    /// Answers at once.
+    /// Creates a store whose lookups end at once.
     fn open() -> Arc<Self> {
         Self::with(Semaphore::MAX_PERMITS)
     }
 
-    /// Gives so many answers, and then makes everybody wait.
-    fn with(answers: usize) -> Arc<Self> {
+    /// Creates a store that completes this many lookups. All later ones wait.
+    fn with(permits: usize) -> Arc<Self> {
         Arc::new(Self {
-            asked: AtomicUsize::new(0),
+            lookups: AtomicUsize::new(0),
             failing: AtomicBool::new(false),
             knows_c: AtomicBool::new(false),
-            answers: Semaphore::new(answers),
+            permits: Semaphore::new(permits),
         })
     }
 
     async fn tenant(&self, agent: &str) -> Result<Option<Tenant>, &'static str> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        self.answers.acquire().await.unwrap().forget();
+        self.lookups.fetch_add(1, Ordering::Relaxed);
+        self.permits.acquire().await.unwrap().forget();
         assert_ne!(agent, "panic");
         if self.failing.load(Ordering::Relaxed) {
             return Err("the store is down");
@@ -58,22 +61,26 @@ impl Store {
     fn config(self: &Arc<Self>, cache: CacheConfig) -> WebhookConfig {
         let store = Arc::clone(self);
         let lookup = Lookup::new(
-            |head: &RequestHead<'_>| head.segment_between("/agents/", "/webhook"),
+            |head: &RequestHead<'_>| path_segment(head.path(), "/agents/", "/webhook"),
             move |agent: String| {
                 let store = Arc::clone(&store);
                 async move { store.tenant(&agent).await }
             },
         );
-        WebhookConfig::new(lookup.cached(cache)).clock(NOW)
+        WebhookConfig::new(lookup.cached(cache)).with_clock(NOW)
     }
 
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::Relaxed)
+    fn lookups(&self) -> usize {
+        self.lookups.load(Ordering::Relaxed)
     }
 }
 
 fn long() -> CacheConfig {
-    CacheConfig::default().known(1_000, HOUR).unknown(1_000, HOUR)
+    CacheConfig::default()
+        .with_max_tenants(1_000)
+        .with_time_to_live(HOUR)
+        .with_miss_budget(1_000)
+        .with_miss_time_to_live(HOUR)
 }
 
 async fn outcome(config: &WebhookConfig, agent: &str) -> Result<(), &'static str> {
@@ -82,7 +89,7 @@ async fn outcome(config: &WebhookConfig, agent: &str) -> Result<(), &'static str
 }
 
 #[tokio::test]
-async fn a_tenant_is_asked_for_once_and_so_is_one_that_is_unknown() {
+async fn a_known_and_an_unknown_tenant_are_looked_up_once() {
     let store = Store::open();
     let config = store.config(long());
 
@@ -92,7 +99,7 @@ async fn a_tenant_is_asked_for_once_and_so_is_one_that_is_unknown() {
         assert_eq!(outcome(&config.clone(), "b").await, Ok(()), "clones share the cache");
     }
 
-    assert_eq!(store.asked(), 3);
+    assert_eq!(store.lookups(), 3);
 }
 
 #[tokio::test]
@@ -102,37 +109,43 @@ async fn an_error_is_not_kept() {
 
     store.failing.store(true, Ordering::Relaxed);
     for _ in 0..3 {
-        assert_eq!(outcome(&config, "a").await, Err("source_failed"));
+        assert_eq!(outcome(&config, "a").await, Err("lookup_failed"));
     }
     store.failing.store(false, Ordering::Relaxed);
     assert_eq!(outcome(&config, "a").await, Ok(()));
 
-    assert_eq!(store.asked(), 4);
+    assert_eq!(store.lookups(), 4);
 }
 
 #[tokio::test]
-async fn an_answer_runs_out() {
+async fn a_cached_result_expires() {
     let store = Store::open();
     let short = Duration::from_millis(1);
-    let config = store.config(CacheConfig::default().known(10, short).unknown(10, short));
+    let config = store.config(
+        CacheConfig::default()
+            .with_max_tenants(10)
+            .with_time_to_live(short)
+            .with_miss_budget(10)
+            .with_miss_time_to_live(short),
+    );
 
     assert_eq!(outcome(&config, "a").await, Ok(()));
     assert_eq!(outcome(&config, "c").await, Err("unknown_tenant"));
     store.knows_c.store(true, Ordering::Relaxed);
-    // Of the cache's clock, which is not tokio's: at least as long as the answers count.
+    // The cache does not use tokio's clock. This is longer than the cache keeps the results.
     std::thread::sleep(Duration::from_millis(5));
     assert_eq!(outcome(&config, "a").await, Ok(()));
     assert_eq!(outcome(&config, "c").await, Ok(()), "a new tenant");
 
-    assert_eq!(store.asked(), 4);
+    assert_eq!(store.lookups(), 4);
 }
 
 #[tokio::test]
-async fn those_who_ask_at_the_same_time_share_one_answer() {
+async fn lookups_of_one_tenant_at_the_same_time_share_one_result() {
     for (agent, failing, expected) in [
         ("a", false, Ok(())),
         ("c", false, Err("unknown_tenant")),
-        ("a", true, Err("source_failed")),
+        ("a", true, Err("lookup_failed")),
     ] {
         let store = Store::with(0);
         store.failing.store(failing, Ordering::Relaxed);
@@ -140,93 +153,100 @@ async fn those_who_ask_at_the_same_time_share_one_answer() {
 
         let all = join_all((0..64).map(|_| outcome(&config, agent)));
         let open = async {
-            // On this one thread, all of them have begun to wait by then.
+            // This runtime has one thread. After this loop, all lookups wait.
             for _ in 0..100 {
                 tokio::task::yield_now().await;
             }
-            store.answers.add_permits(64);
+            store.permits.add_permits(64);
         };
         let (outcomes, ()) = tokio::join!(all, open);
 
         assert_eq!(outcomes, [expected; 64], "{agent}, failing: {failing}");
-        assert_eq!(store.asked(), 1, "{agent}, failing: {failing}");
+        assert_eq!(store.lookups(), 1, "{agent}, failing: {failing}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_question_goes_on_when_those_who_ask_go_away() {
+async fn a_lookup_goes_on_when_its_requests_are_cancelled() {
     let store = Store::with(0);
     let config = store.config(long());
     for _ in 0..300 {
-        let mut asker = Box::pin(outcome(&config, "a"));
-        assert!((&mut asker).now_or_never().is_none());
+        let mut request = Box::pin(outcome(&config, "a"));
+        assert!((&mut request).now_or_never().is_none());
         tokio::time::sleep(Duration::from_millis(9)).await;
     }
     let mut last = Box::pin(outcome(&config, "a"));
     assert!((&mut last).now_or_never().is_none());
 
-    store.answers.add_permits(1);
+    store.permits.add_permits(1);
 
     assert_eq!(last.await, Ok(()));
-    assert_eq!(store.asked(), 1);
+    assert_eq!(store.lookups(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_hangs_is_503_for_all_and_costs_no_questions() {
+async fn a_lookup_that_hangs_is_503_and_does_not_use_up_the_budget() {
     let store = Store::with(0);
-    let config = store.config(long().unknown(2, HOUR));
+    let config = store.config(long().with_miss_budget(2).with_miss_time_to_live(HOUR));
 
     for _ in 0..20 {
         let many = (0..50).map(|_| outcome(&config, "a"));
         for outcome in join_all(many).await {
-            assert_eq!(outcome, Err("source_timeout"));
+            assert_eq!(outcome, Err("lookup_timeout"));
         }
     }
 
-    store.answers.add_permits(1_000);
+    store.permits.add_permits(1_000);
     assert_eq!(outcome(&config, "a").await, Ok(()));
 }
 
 #[tokio::test]
-async fn a_source_that_panics_leaves_nobody_waiting() {
+async fn a_lookup_that_panics_is_an_error() {
     let store = Store::open();
     let config = store.config(long());
 
     for _ in 0..3 {
-        assert_eq!(outcome(&config, "panic").await, Err("source_failed"));
+        assert_eq!(outcome(&config, "panic").await, Err("lookup_failed"));
     }
 
     assert_eq!(outcome(&config, "a").await, Ok(()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn strangers_cannot_make_it_ask_more_than_it_may() {
+async fn unauthenticated_clients_cannot_exceed_the_lookup_budget() {
     let store = Store::open();
-    let config = store.config(long().known(1_000, Duration::ZERO).unknown(100, HOUR));
+    let config = store.config(
+        long()
+            .with_max_tenants(1_000)
+            .with_time_to_live(Duration::ZERO)
+            .with_miss_budget(100)
+            .with_miss_time_to_live(HOUR),
+    );
     assert_eq!(outcome(&config, "a").await, Ok(()));
 
-    for stranger in 0..10_000 {
-        let expected = if stranger < 100 { "unknown_tenant" } else { "source_busy" };
-        assert_eq!(outcome(&config, &format!("stranger-{stranger}")).await, Err(expected));
+    for number in 0..10_000 {
+        let expected = if number < 100 { "unknown_tenant" } else { "lookup_busy" };
+        assert_eq!(outcome(&config, &format!("unknown-{number}")).await, Err(expected));
     }
-    assert_eq!(store.asked(), 1 + 100);
+    assert_eq!(store.lookups(), 1 + 100);
 
-    // Whoever has been known once is asked for all the same; a new tenant waits for a while.
+    // A tenant that was found before is still looked up. A new tenant is refused until the window
+    // of the budget ends.
     assert_eq!(outcome(&config, "a").await, Ok(()));
-    assert_eq!(store.asked(), 1 + 100 + 1);
-    assert_eq!(outcome(&config, "b").await, Err("source_busy"));
+    assert_eq!(store.lookups(), 1 + 100 + 1);
+    assert_eq!(outcome(&config, "b").await, Err("lookup_busy"));
     tokio::time::advance(HOUR).await;
     assert_eq!(outcome(&config, "b").await, Ok(()));
 }
 
 #[tokio::test]
-async fn tenants_that_are_found_use_nothing_up() {
+async fn tenants_that_are_found_do_not_use_up_the_budget() {
     let store = Store::open();
-    let config = store.config(long().unknown(1, HOUR));
+    let config = store.config(long().with_miss_budget(1).with_miss_time_to_live(HOUR));
 
     assert_eq!(outcome(&config, "a").await, Ok(()));
     assert_eq!(outcome(&config, "b").await, Ok(()));
     assert_eq!(outcome(&config, "c").await, Err("unknown_tenant"));
-    assert_eq!(outcome(&config, "d").await, Err("source_busy"));
-    assert_eq!(Refusal::SourceBusy.status(), 503);
+    assert_eq!(outcome(&config, "d").await, Err("lookup_busy"));
+    assert_eq!(Refusal::LookupBusy.status(), 503);
 }

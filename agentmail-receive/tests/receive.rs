@@ -1,4 +1,4 @@
-//! The order of checks, the limits and the answers, as every adapter gets them.
+//! The order of the checks, the limits and the responses. All adapters share them.
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 use std::{
@@ -13,7 +13,7 @@ use std::{
 use agentmail_receive::{Delivery, Refusal, Rejection, RequestHead, WebhookConfig};
 use agentmail_verify::{
     Event, MailReceived, Secret, SignedDelivery, SignedHeaders, Signer, UnixTime, Verifier,
-    VerifyError,
+    VerifyError, clock_fn,
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
@@ -27,7 +27,7 @@ fn verifier() -> Verifier {
 }
 
 fn config() -> WebhookConfig {
-    WebhookConfig::new(verifier()).clock(NOW).body_limit(1_000)
+    WebhookConfig::new(verifier()).with_clock(NOW).with_body_limit(1_000)
 }
 
 fn sign(body: &[u8]) -> SignedDelivery {
@@ -40,11 +40,11 @@ async fn receive<E>(
     length: Option<u64>,
     body: impl Stream<Item = Result<Bytes, E>>,
 ) -> Result<Delivery, Refusal> {
-    let received = config.receive(head(), |header| signed.lines(header), length, body).await;
+    let received = config.receive(head(), |header| signed.value(header), length, body).await;
     received.map_err(|rejection| rejection.refusal())
 }
 
-/// Nothing is looked up here.
+/// Returns a head for configurations without a lookup.
 fn head() -> RequestHead<'static> {
     RequestHead::new("/", &())
 }
@@ -54,7 +54,7 @@ fn pieces(pieces: &[&'static [u8]]) -> impl Stream<Item = Result<Bytes, Infallib
     stream::iter(pieces)
 }
 
-/// A body of 100-byte pieces without an end, and how many of them were taken.
+/// Returns an endless body of 100-byte pieces, and the number of pieces that were read.
 fn endless() -> (impl Stream<Item = Result<Bytes, Infallible>>, Arc<AtomicUsize>) {
     let taken = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&taken);
@@ -66,7 +66,7 @@ fn endless() -> (impl Stream<Item = Result<Bytes, Infallible>>, Arc<AtomicUsize>
 }
 
 #[tokio::test]
-async fn hands_over_what_was_signed() {
+async fn returns_what_was_signed() {
     let delivery = receive(&config(), &sign(BODY), Some(78), pieces(&[BODY])).await.unwrap();
 
     assert_eq!(delivery.body(), BODY);
@@ -76,7 +76,7 @@ async fn hands_over_what_was_signed() {
 }
 
 #[tokio::test]
-async fn takes_a_body_in_pieces() {
+async fn accepts_a_body_in_pieces() {
     let (head, tail) = BODY.split_at(10);
 
     let delivery = receive(&config(), &sign(BODY), None, pieces(&[head, b"", tail])).await;
@@ -85,12 +85,12 @@ async fn takes_a_body_in_pieces() {
 }
 
 #[tokio::test]
-async fn what_the_headers_decide_is_decided_before_the_body_is_polled() {
+async fn refuses_by_the_headers_before_the_body_is_polled() {
     let later = UnixTime::from_secs(1_700_000_301);
     for (name, config, length, expected) in [
-        ("stale", config().clock(later), None, "stale"),
+        ("stale", config().with_clock(later), None, "stale"),
         ("too long", config(), Some(1_001), "body_too_large"),
-        ("stale and too long", config().clock(later), Some(1_001), "stale"),
+        ("stale and too long", config().with_clock(later), Some(1_001), "stale"),
         ("10 GiB", config(), Some(10 << 30), "body_too_large"),
         ("u64::MAX", config(), Some(u64::MAX), "body_too_large"),
     ] {
@@ -104,9 +104,9 @@ async fn what_the_headers_decide_is_decided_before_the_body_is_polled() {
 }
 
 #[tokio::test]
-async fn an_unsigned_request_costs_no_clock_and_no_body() {
+async fn an_unsigned_request_reads_neither_the_clock_nor_the_body() {
     let (body, taken) = endless();
-    let config = config().clock(|| -> UnixTime { panic!("the clock was read") });
+    let config = config().with_clock(clock_fn(|| panic!("the clock was read")));
 
     let rejection = config.receive(head(), |_| None::<&[u8]>, None, body).await.unwrap_err();
 
@@ -118,10 +118,10 @@ async fn an_unsigned_request_costs_no_clock_and_no_body() {
 async fn reads_the_clock_once() {
     let readings = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&readings);
-    let config = config().clock(move || {
+    let config = config().with_clock(clock_fn(move || {
         counter.fetch_add(1, Ordering::Relaxed);
         NOW
-    });
+    }));
 
     receive(&config, &sign(BODY), None, pieces(&[BODY])).await.unwrap();
 
@@ -136,7 +136,7 @@ async fn stops_reading_once_the_limit_is_passed() {
 
     assert_eq!(refusal.code(), "body_too_large");
     assert_eq!(refusal.status(), 413);
-    assert_eq!(taken.load(Ordering::Relaxed), 11, "the eleventh piece passes 1,000 bytes");
+    assert_eq!(taken.load(Ordering::Relaxed), 11, "the eleventh piece exceeds 1,000 bytes");
 }
 
 #[tokio::test]
@@ -168,7 +168,7 @@ async fn a_trickling_body_times_out_in_total() {
         Some((Ok::<_, Infallible>(Bytes::from_static(b"x")), ()))
     });
 
-    let config = config().body_timeout(Duration::from_secs(7));
+    let config = config().with_body_timeout(Duration::from_secs(7));
     let refusal = receive(&config, &sign(BODY), None, body).await.unwrap_err();
 
     assert_eq!(refusal.code(), "body_timeout");
@@ -178,7 +178,7 @@ async fn a_trickling_body_times_out_in_total() {
 #[tokio::test]
 async fn endless_empty_pieces_time_out_and_let_others_run() {
     let free = stream::repeat_with(|| Ok::<_, Infallible>(Bytes::new()));
-    // Uses up the task's budget, as tokio's channels do.
+    // Consumes the budget of the task, as tokio's channels do.
     let budgeted = stream::repeat(()).then(|()| async {
         tokio::task::consume_budget().await;
         Ok::<_, Infallible>(Bytes::new())
@@ -186,7 +186,7 @@ async fn endless_empty_pieces_time_out_and_let_others_run() {
 
     for body in [free.boxed(), budgeted.boxed()] {
         let others = tokio::spawn(async {});
-        let config = config().body_timeout(Duration::from_millis(1));
+        let config = config().with_body_timeout(Duration::from_millis(1));
 
         let refusal = receive(&config, &sign(BODY), None, body).await.unwrap_err();
 
@@ -215,34 +215,35 @@ async fn a_tampered_body_is_refused() {
 #[tokio::test]
 async fn explains_a_refusal_only_on_request() {
     for (explain, code) in [(false, None), (true, Some("unexpected_payload"))] {
-        let config = config().explain_refusals(explain);
+        let config = config().with_problem_details(explain);
         let signed = sign(b"[\"private\"]");
 
         let body = pieces(&[b"[\"private\"]"]);
         let delivery =
-            config.receive(head(), |header| signed.lines(header), None, body).await.unwrap();
-        let answer = delivery.json::<Event>().unwrap_err().answer().problem;
+            config.receive(head(), |header| signed.value(header), None, body).await.unwrap();
+        let response = delivery.json::<Event>().unwrap_err().response();
 
-        let problem =
-            answer.map(|body| serde_json::from_slice::<serde_json::Value>(&body).unwrap());
+        assert_eq!(response.status(), 422);
+        assert_eq!(response.body().is_empty(), !explain);
+        let problem: Option<serde_json::Value> = serde_json::from_slice(response.body()).ok();
         assert_eq!(problem.as_ref().and_then(|problem| problem["code"].as_str()), code);
-        assert!(!format!("{problem:?}").contains("private"));
+        assert!(!format!("{response:?}").contains("private"));
     }
 }
 
 #[test]
 fn debug_shows_neither_secret_nor_content() {
     let signed = sign(BODY);
-    let headers = SignedHeaders::read(|header| signed.lines(header)).unwrap();
+    let headers = SignedHeaders::parse(|header| signed.value(header)).unwrap();
     let delivery = Delivery::verify(&verifier(), &headers, Bytes::from_static(BODY), NOW).unwrap();
     let body = pieces(&[BODY]);
 
     for shown in [
         format!("{delivery:?}"),
         format!("{:?}", config()),
-        format!("{:?}", config().receive(head(), |header| signed.lines(header), None, body)),
+        format!("{:?}", config().receive(head(), |header| signed.value(header), None, body)),
         format!("{:?}", delivery.json::<Vec<u8>>()),
-        format!("{:?}", Rejection::new(Refusal::UnreadableBody, true)),
+        format!("{:?}", Rejection::from(Refusal::UnreadableBody)),
     ] {
         assert!(!shown.contains("private"), "{shown}");
         assert!(!shown.contains("whsec"), "{shown}");
@@ -252,7 +253,7 @@ fn debug_shows_neither_secret_nor_content() {
 #[test]
 fn a_delivery_cannot_be_made_of_other_bytes() {
     let signed = sign(BODY);
-    let headers = SignedHeaders::read(|header| signed.lines(header)).unwrap();
+    let headers = SignedHeaders::parse(|header| signed.value(header)).unwrap();
 
     let outcome = Delivery::verify(&verifier(), &headers, Bytes::from_static(b"{}"), NOW);
 

@@ -1,4 +1,4 @@
-//! Where the verifier comes from: replaced while the receiver runs, and looked up per agent.
+//! Sources of verifiers: one that is replaced while the receiver runs, and a lookup by agent.
 
 mod common;
 
@@ -12,7 +12,9 @@ use std::{
     time::Duration,
 };
 
-use agentmail_receive::{Lookup, Refusal, Rejection, RequestHead, Source, Tenant, WebhookConfig};
+use agentmail_receive::{
+    Lookup, Refusal, Rejection, RequestHead, Source, Tenant, WebhookConfig, path_segment,
+};
 use agentmail_verify::{Signer, UnixTime, Verifier, VerifyError};
 use futures_util::{FutureExt, StreamExt, stream};
 use tokio::{
@@ -20,33 +22,33 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use common::{NOW, at_once, body_of, receive, receive_signed, secret, tenant};
+use common::{NOW, body_of, in_one_piece, receive, receive_signed, secret, tenant};
 
 fn agent(head: &RequestHead<'_>) -> Option<String> {
-    head.segment_between("/agents/", "/webhook")
+    path_segment(head.path(), "/agents/", "/webhook")
 }
 
-/// Knows the agents `a` and `b`.
+/// Looks up a tenant. The agents are `a` and `b`.
 async fn two(agent: String) -> Result<Option<Tenant>, Infallible> {
     Ok(["a", "b"].contains(&&*agent).then(|| tenant(&agent)))
 }
 
 fn looked_up() -> WebhookConfig {
-    WebhookConfig::new(Lookup::new(agent, two)).clock(NOW)
+    WebhookConfig::new(Lookup::new(agent, two)).with_clock(NOW)
 }
 
 const MISMATCH: Refusal = Refusal::Unverified(VerifyError::Mismatch);
 
 #[tokio::test]
-async fn a_verifier_that_was_sent_counts_from_the_next_delivery_on() {
+async fn a_new_verifier_is_used_from_the_next_delivery() {
     let (verifiers, receiver) = watch::channel(Arc::new(Verifier::new(secret("old"))));
-    let config = WebhookConfig::new(receiver).clock(NOW);
+    let config = WebhookConfig::new(receiver).with_clock(NOW);
     let of = async |name| receive(&config, "a", name, body_of("a")).await.map(|it| *it.receipt());
 
     assert_eq!(of("old").await.unwrap().label().as_str(), "old");
     assert_eq!(of("new").await, Err(MISMATCH));
 
-    let both = Verifier::new(secret("new")).accept_until(secret("old"), NOW).unwrap();
+    let both = Verifier::new(secret("new")).with_secret_until(secret("old"), NOW).unwrap();
     verifiers.send_replace(Arc::new(both));
     assert_eq!(of("new").await.unwrap().label().as_str(), "new");
     assert_eq!(of("old").await.unwrap().label().as_str(), "old");
@@ -58,9 +60,9 @@ async fn a_verifier_that_was_sent_counts_from_the_next_delivery_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_on_its_way_is_verified_with_what_counted_when_its_headers_came() {
+async fn a_body_is_verified_with_the_verifier_of_the_time_its_headers_arrived() {
     let (verifiers, receiver) = watch::channel(Arc::new(Verifier::new(secret("old"))));
-    let config = WebhookConfig::new(Source::watch(receiver)).clock(NOW);
+    let config = WebhookConfig::new(receiver).with_clock(NOW);
     let body = body_of("a");
     let signed = Signer::new(secret("old")).sign(NOW, &body);
     let slow = stream::once(async {
@@ -77,7 +79,7 @@ async fn a_body_on_its_way_is_verified_with_what_counted_when_its_headers_came()
 }
 
 #[tokio::test]
-async fn each_agent_speaks_for_itself_and_no_other() {
+async fn a_secret_is_valid_for_its_own_agent_only() {
     let config = looked_up();
     for (path, signer, named, expected) in [
         ("a", "a", "a", Ok(())),
@@ -96,8 +98,8 @@ async fn each_agent_speaks_for_itself_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_fixed_tenant_is_bound_too() {
-    let config = WebhookConfig::new(tenant("a")).clock(NOW);
+async fn a_fixed_tenant_accepts_its_own_agent_only() {
+    let config = WebhookConfig::new(tenant("a")).with_clock(NOW);
 
     assert!(receive(&config, "x", "a", body_of("a")).await.is_ok());
     let other = receive(&config, "x", "a", body_of("b")).await;
@@ -105,7 +107,7 @@ async fn a_fixed_tenant_is_bound_too() {
 }
 
 #[tokio::test]
-async fn a_body_that_names_no_agent_is_refused_by_a_tenant_of_one() {
+async fn a_tenant_refuses_a_body_that_names_no_agent() {
     for body in ["", "not json", "[]", r#"{"agent_id":"a","agent_id":"a"}"#] {
         let outcome = receive(&looked_up(), "a", "a", body.into()).await;
 
@@ -114,42 +116,42 @@ async fn a_body_that_names_no_agent_is_refused_by_a_tenant_of_one() {
 }
 
 #[tokio::test]
-async fn the_source_is_asked_after_the_headers_and_before_all_else() {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&asked);
+async fn the_lookup_runs_after_the_headers_are_parsed_and_before_the_other_checks() {
+    let lookups = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&lookups);
     let lookup = Lookup::new(agent, move |agent| {
         counter.fetch_add(1, Ordering::Relaxed);
         two(agent)
     });
     let late = UnixTime::from_secs(1_700_000_301);
-    let config = WebhookConfig::new(lookup).clock(late).body_limit(1);
+    let config = WebhookConfig::new(lookup).with_clock(late).with_body_limit(1);
     let signed = Signer::new(secret("a")).sign(NOW, b"{}");
 
     let unsigned = config.receive(
         RequestHead::new("/agents/a/webhook", &()),
         |_| None::<&[u8]>,
         None,
-        at_once(body_of("a")),
+        in_one_piece(body_of("a")),
     );
     assert_eq!(unsigned.await.unwrap_err().refusal().code(), "missing_signature");
-    assert_eq!(asked.load(Ordering::Relaxed), 0);
+    assert_eq!(lookups.load(Ordering::Relaxed), 0);
 
     for (path, expected) in [("c", "unknown_tenant"), ("a", "stale")] {
         let unread = stream::poll_fn(|_| panic!("the body was read"));
         let outcome = receive_signed(&config, path, &signed, unread).await;
         assert_eq!(outcome.unwrap_err().code(), expected);
     }
-    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    assert_eq!(lookups.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_source_is_waited_for_until_its_timeout() {
+async fn a_slow_lookup_may_take_until_its_timeout() {
     let config = |wait: u64| {
         let lookup = Lookup::new(agent, move |agent| async move {
             sleep(Duration::from_secs(wait)).await;
             two(agent).await
         });
-        WebhookConfig::new(lookup).clock(NOW)
+        WebhookConfig::new(lookup).with_clock(NOW)
     };
     let started = Instant::now();
 
@@ -157,20 +159,20 @@ async fn a_slow_source_is_waited_for_until_its_timeout() {
     assert_eq!(started.elapsed().as_secs(), 4);
 
     let refusal = receive(&config(6), "a", "a", body_of("a")).await.unwrap_err();
-    assert_eq!((refusal.code(), refusal.status()), ("source_timeout", 503));
+    assert_eq!((refusal.code(), refusal.status()), ("lookup_timeout", 503));
     assert_eq!(started.elapsed().as_secs(), 4 + 5);
 
-    let patient = config(6).source_timeout(Duration::from_secs(7));
+    let patient = config(6).with_lookup_timeout(Duration::from_secs(7));
     assert!(receive(&patient, "a", "a", body_of("a")).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_body_has_all_its_time_after_a_slow_source() {
+async fn the_body_timeout_starts_after_the_lookup() {
     let lookup = Lookup::new(agent, |agent| async {
         sleep(Duration::from_secs(4)).await;
         two(agent).await
     });
-    let config = WebhookConfig::new(lookup).clock(NOW);
+    let config = WebhookConfig::new(lookup).with_clock(NOW);
     let signed = Signer::new(secret("a")).sign(NOW, b"{}");
     let started = Instant::now();
 
@@ -181,23 +183,23 @@ async fn the_body_has_all_its_time_after_a_slow_source() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_looked_up_is_503_and_may_be_tried_again() {
+async fn a_failed_lookup_is_503_with_retry_after() {
     let failing = Lookup::new(agent, async |_| Err::<Option<Tenant>, _>("the store is down"));
     let panicking = Lookup::new(|_| -> Option<String> { panic!("on purpose") }, two);
 
     for lookup in [failing, panicking] {
-        let config = WebhookConfig::new(lookup).clock(NOW);
+        let config = WebhookConfig::new(lookup).with_clock(NOW);
 
         let refusal = receive(&config, "a", "a", body_of("a")).await.unwrap_err();
 
-        assert_eq!((refusal.code(), refusal.status()), ("source_failed", 503));
-        assert_eq!(Rejection::from(refusal).answer().retry_after, Some(5));
+        assert_eq!((refusal.code(), refusal.status()), ("lookup_failed", 503));
+        assert_eq!(retry_after(refusal), Some("5".to_owned()));
     }
-    assert_eq!(Rejection::from(MISMATCH).answer().retry_after, None);
+    assert_eq!(retry_after(MISMATCH), None);
 }
 
 #[tokio::test]
-async fn a_question_ends_with_its_delivery() {
+async fn a_lookup_without_a_cache_is_cancelled_with_its_delivery() {
     let held = Arc::new(());
     let holder = Arc::clone(&held);
     let lookup = Lookup::new(agent, move |_: String| {
@@ -207,7 +209,7 @@ async fn a_question_ends_with_its_delivery() {
             pending::<Result<_, Infallible>>().await
         }
     });
-    let config = WebhookConfig::new(lookup).clock(NOW);
+    let config = WebhookConfig::new(lookup).with_clock(NOW);
     let mut delivery = Box::pin(receive(&config, "a", "a", body_of("a")));
 
     assert!((&mut delivery).now_or_never().is_none());
@@ -230,4 +232,10 @@ fn debug_shows_labels_and_no_secret() {
         assert!(text.contains(shown), "{text}");
         assert!(!text.contains("secret of"), "{text}");
     }
+}
+
+fn retry_after(refusal: Refusal) -> Option<String> {
+    let response = Rejection::from(refusal).response();
+    let mut headers = response.headers();
+    headers.find(|(name, _)| *name == "retry-after").map(|(_, value)| value.to_owned())
 }

@@ -1,82 +1,41 @@
-use core::time::Duration;
+use core::fmt;
+#[cfg(feature = "std")]
+use std::sync::Arc;
 
-/// A point in time: whole seconds since 1970-01-01T00:00:00Z.
-///
-/// Time is an argument of every check here and never read behind the caller's back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UnixTime(u64);
+use crate::unix_time::UnixTime;
 
-impl UnixTime {
-    /// Takes seconds (not milliseconds) since the Unix epoch.
-    #[must_use]
-    pub const fn from_secs(secs: u64) -> Self {
-        Self(secs)
-    }
-
-    /// Returns the seconds since the Unix epoch.
-    #[must_use]
-    pub const fn as_secs(self) -> u64 {
-        self.0
-    }
-
-    /// Returns the time that has passed since `earlier`, or `None` if `earlier` is later.
-    #[must_use]
-    pub const fn checked_since(self, earlier: Self) -> Option<Duration> {
-        match self.0.checked_sub(earlier.0) {
-            Some(secs) => Some(Duration::from_secs(secs)),
-            None => None,
-        }
-    }
-}
-
-/// Tells the time.
+/// A source of the current time.
 ///
-/// A [`UnixTime`] is a clock that stands still, and so is of use in tests; a closure
-/// `Fn() -> UnixTime` is a clock too.
-///
-/// ```
-/// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
-///
-/// use agentmail_verify::{Clock, UnixTime};
-///
-/// let secs = Arc::new(AtomicU64::new(1_700_000_000));
-/// let hands = Arc::clone(&secs);
-/// let clock = move || UnixTime::from_secs(hands.load(Ordering::Relaxed));
-///
-/// secs.fetch_add(60, Ordering::Relaxed);
-/// assert_eq!(clock.now().as_secs(), 1_700_000_060);
-/// ```
+/// - `SystemClock` (feature `std`) is the system's clock.
+/// - A [`UnixTime`] is a clock that always shows the same time, for tests.
+/// - [`clock_fn`] makes a clock from a closure.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` does not tell the time",
+    message = "`{Self}` is not a clock",
     label = "expected a `Clock`",
-    note = "use `SystemClock`, a fixed `UnixTime`, or a closure `Fn() -> UnixTime`"
+    note = "use `SystemClock`, a fixed `UnixTime`, or `clock_fn` with a closure"
 )]
 pub trait Clock {
-    /// Returns the present time.
+    /// Returns the current time.
     fn now(&self) -> UnixTime;
 }
 
+/// A clock that always shows this time.
 impl Clock for UnixTime {
     fn now(&self) -> UnixTime {
         *self
     }
 }
 
-impl<F> Clock for F
-where
-    F: Fn() -> UnixTime,
-{
+impl<C: Clock + ?Sized> Clock for &C {
     fn now(&self) -> UnixTime {
-        self()
+        (**self).now()
     }
 }
 
-/// A time before 1970 reads as 1970: every delivery is then refused as too far ahead.
 #[cfg(feature = "std")]
-impl From<std::time::SystemTime> for UnixTime {
-    fn from(time: std::time::SystemTime) -> Self {
-        let since_epoch = time.duration_since(std::time::SystemTime::UNIX_EPOCH);
-        Self::from_secs(since_epoch.map_or(0, |elapsed| elapsed.as_secs()))
+impl<C: Clock + ?Sized> Clock for Arc<C> {
+    fn now(&self) -> UnixTime {
+        (**self).now()
     }
 }
 
@@ -88,20 +47,81 @@ pub struct SystemClock;
 #[cfg(feature = "std")]
 impl Clock for SystemClock {
     fn now(&self) -> UnixTime {
-        std::time::SystemTime::now().into()
+        UnixTime::now()
+    }
+}
+
+/// Makes a clock from a closure.
+///
+/// ```
+/// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+///
+/// # use agentmail_verify::{Clock, UnixTime, clock_fn};
+///
+/// let secs = Arc::new(AtomicU64::new(1_700_000_000));
+/// let shared = Arc::clone(&secs);
+/// let clock = clock_fn(move || UnixTime::from_secs(shared.load(Ordering::Relaxed)));
+///
+/// secs.fetch_add(60, Ordering::Relaxed);
+/// assert_eq!(clock.now().as_secs(), 1_700_000_060);
+/// ```
+pub const fn clock_fn<F: Fn() -> UnixTime>(f: F) -> ClockFn<F> {
+    ClockFn(f)
+}
+
+/// The clock that [`clock_fn`] returns.
+#[derive(Clone, Copy)]
+#[must_use]
+pub struct ClockFn<F>(F);
+
+impl<F: Fn() -> UnixTime> Clock for ClockFn<F> {
+    fn now(&self) -> UnixTime {
+        (self.0)()
+    }
+}
+
+impl<F> fmt::Debug for ClockFn<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClockFn").finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::format;
+
     use super::*;
+
+    const AT: UnixTime = UnixTime::from_secs(1_700_000_000);
+
+    fn read(clock: impl Clock) -> UnixTime {
+        clock.now()
+    }
 
     #[test]
     fn a_fixed_time_and_a_closure_are_clocks() {
-        let at = UnixTime::from_secs(1_700_000_000);
+        assert_eq!(read(AT), AT);
+        assert_eq!(read(clock_fn(|| AT)), AT);
+    }
 
-        assert_eq!(at.now(), at);
-        assert_eq!((|| at).now(), at);
+    #[test]
+    fn a_reference_to_a_clock_is_a_clock() {
+        let clock: &dyn Clock = &AT;
+
+        assert_eq!(read(clock), AT);
+    }
+
+    #[cfg(feature = "std")]
+    #[test]
+    fn a_shared_clock_is_a_clock() {
+        let clock: Arc<dyn Clock> = Arc::new(AT);
+
+        assert_eq!(read(clock), AT);
+    }
+
+    #[test]
+    fn debug_does_not_need_a_closure_that_has_it() {
+        assert_eq!(format!("{:?}", clock_fn(|| AT)), "ClockFn { .. }");
     }
 
     #[cfg(feature = "std")]
@@ -111,14 +131,5 @@ mod tests {
         let year_5138 = UnixTime::from_secs(100_000_000_000);
 
         assert!((year_2020..year_5138).contains(&SystemClock.now()));
-    }
-
-    #[cfg(feature = "std")]
-    #[test]
-    fn a_system_time_is_rounded_down_and_never_wraps() {
-        let epoch = std::time::SystemTime::UNIX_EPOCH;
-
-        assert_eq!(UnixTime::from(epoch - Duration::from_secs(1)), UnixTime::from_secs(0));
-        assert_eq!(UnixTime::from(epoch + Duration::from_millis(1_999)), UnixTime::from_secs(1));
     }
 }

@@ -1,49 +1,67 @@
 use core::{error::Error, fmt, time::Duration};
 
-/// Why a delivery is refused: one variant per cause that an operator would act on.
+/// Why a delivery is refused: one variant for each cause that an operator would act on.
 ///
-/// Outside, all of them look the same (403, no body); [`code`](Self::code) is for logs and metrics.
+/// The sender gets the same response for all of them (403, no body). [`code`](Self::code) is for
+/// logs and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VerifyError {
-    /// No `X-AgentMail-Signature`.
+    /// `X-AgentMail-Signature` is missing.
     MissingSignature,
-    /// No `X-AgentMail-Signature`, and `X-AgentMail-Unsigned: 1`: the service has no signing secret
-    /// for this agent (`PUT /webhook` sets one).
+    /// `X-AgentMail-Signature` is missing, and `X-AgentMail-Unsigned` is `1`: the service has no
+    /// signing secret for this agent (`PUT /webhook` sets one).
     Unsigned,
-    /// More than one line of `X-AgentMail-Signature`.
+    /// `X-AgentMail-Signature` has more than one value.
     DuplicateSignature,
     /// `X-AgentMail-Signature` is not a list of `scheme=value`, or one of its `v1` values is not 64
     /// hex digits.
     MalformedSignature,
-    /// `X-AgentMail-Signature` holds no `v1` value.
+    /// `X-AgentMail-Signature` has no `v1` value.
     UnsupportedScheme,
-    /// No `X-AgentMail-Timestamp`.
+    /// `X-AgentMail-Timestamp` is missing.
     MissingTimestamp,
-    /// More than one line of `X-AgentMail-Timestamp`.
+    /// `X-AgentMail-Timestamp` has more than one value.
     DuplicateTimestamp,
     /// `X-AgentMail-Timestamp` is not canonical decimal seconds.
     MalformedTimestamp,
-    /// `X-AgentMail-Timestamp` lies too far in the past.
+    /// `X-AgentMail-Timestamp` is too far in the past.
     ///
-    /// With an age that stays about the same, a clock is wrong; with an age that grows from one
-    /// attempt to the next, the service repeats a delivery under its first signature.
+    /// If the age stays about the same from delivery to delivery, a clock is wrong. If it grows
+    /// from one attempt to the next, the service sends a delivery again under its first signature.
+    #[non_exhaustive]
     Stale {
-        /// How old the delivery is, in whole seconds.
+        /// The age of the delivery, in whole seconds.
         age: Duration,
     },
-    /// `X-AgentMail-Timestamp` lies too far in the future: a clock is wrong, or the sender counts
+    /// `X-AgentMail-Timestamp` is too far in the future: a clock is wrong, or the sender counts
     /// milliseconds.
+    #[non_exhaustive]
     TooFarAhead {
-        /// How far ahead of our clock the delivery is, in whole seconds.
+        /// How far the delivery is ahead of the receiver's clock, in whole seconds.
         ahead: Duration,
     },
-    /// No accepted secret made this signature: a wrong secret, a body that was changed on the way,
-    /// or a forgery.
+    /// None of the accepted secrets made this signature: the secret is wrong, the body was changed
+    /// on the way, or the delivery is forged.
     Mismatch,
 }
 
 impl VerifyError {
+    /// Every [`code`](Self::code).
+    pub const CODES: &[&str] = &[
+        "missing_signature",
+        "unsigned",
+        "duplicate_signature",
+        "malformed_signature",
+        "unsupported_scheme",
+        "missing_timestamp",
+        "duplicate_timestamp",
+        "malformed_timestamp",
+        "stale",
+        "too_far_ahead",
+        "mismatch",
+    ];
+
     /// Returns the stable, machine-readable name of the cause.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -65,7 +83,7 @@ impl VerifyError {
 
 impl fmt::Display for VerifyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// Further ahead than this, the timestamp counts milliseconds: seconds get there in 5138.
+        /// A timestamp further ahead than this is in milliseconds: seconds reach it in 5138.
         const MILLISECONDS: Duration = Duration::from_secs(100_000_000_000);
 
         match self {
@@ -73,11 +91,11 @@ impl fmt::Display for VerifyError {
             Self::Unsigned => f.write_str(
                 "x-agentmail-unsigned: the service has no signing secret for this agent",
             ),
-            Self::DuplicateSignature => f.write_str("x-agentmail-signature stands more than once"),
+            Self::DuplicateSignature => f.write_str("x-agentmail-signature is duplicated"),
             Self::MalformedSignature => f.write_str("x-agentmail-signature is malformed"),
-            Self::UnsupportedScheme => f.write_str("x-agentmail-signature holds no v1 value"),
+            Self::UnsupportedScheme => f.write_str("x-agentmail-signature has no v1 value"),
             Self::MissingTimestamp => f.write_str("x-agentmail-timestamp is missing"),
-            Self::DuplicateTimestamp => f.write_str("x-agentmail-timestamp stands more than once"),
+            Self::DuplicateTimestamp => f.write_str("x-agentmail-timestamp is duplicated"),
             Self::MalformedTimestamp => {
                 f.write_str("x-agentmail-timestamp is not canonical decimal seconds")
             }
@@ -101,28 +119,39 @@ impl Error for VerifyError {}
 
 #[cfg(test)]
 mod tests {
-    use std::string::ToString;
+    use std::{string::ToString, vec::Vec};
 
     use super::*;
 
+    /// The variant after this one. A variant that is missing here does not compile.
+    fn next(error: &VerifyError) -> Option<VerifyError> {
+        Some(match error {
+            VerifyError::MissingSignature => VerifyError::Unsigned,
+            VerifyError::Unsigned => VerifyError::DuplicateSignature,
+            VerifyError::DuplicateSignature => VerifyError::MalformedSignature,
+            VerifyError::MalformedSignature => VerifyError::UnsupportedScheme,
+            VerifyError::UnsupportedScheme => VerifyError::MissingTimestamp,
+            VerifyError::MissingTimestamp => VerifyError::DuplicateTimestamp,
+            VerifyError::DuplicateTimestamp => VerifyError::MalformedTimestamp,
+            VerifyError::MalformedTimestamp => VerifyError::Stale { age: Duration::ZERO },
+            VerifyError::Stale { .. } => VerifyError::TooFarAhead { ahead: Duration::ZERO },
+            VerifyError::TooFarAhead { .. } => VerifyError::Mismatch,
+            VerifyError::Mismatch => return None,
+        })
+    }
+
     #[test]
-    fn codes_are_stable() {
-        let at = Duration::from_secs(400);
-        for (error, code) in [
-            (VerifyError::MissingSignature, "missing_signature"),
-            (VerifyError::Unsigned, "unsigned"),
-            (VerifyError::DuplicateSignature, "duplicate_signature"),
-            (VerifyError::MalformedSignature, "malformed_signature"),
-            (VerifyError::UnsupportedScheme, "unsupported_scheme"),
-            (VerifyError::MissingTimestamp, "missing_timestamp"),
-            (VerifyError::DuplicateTimestamp, "duplicate_timestamp"),
-            (VerifyError::MalformedTimestamp, "malformed_timestamp"),
-            (VerifyError::Stale { age: at }, "stale"),
-            (VerifyError::TooFarAhead { ahead: at }, "too_far_ahead"),
-            (VerifyError::Mismatch, "mismatch"),
-        ] {
-            assert_eq!(error.code(), code);
-        }
+    fn codes_are_complete_and_stable() {
+        let all = core::iter::successors(Some(VerifyError::MissingSignature), next);
+
+        let codes: Vec<_> = all.map(|error| error.code()).collect();
+
+        assert_eq!(codes, VerifyError::CODES);
+        let (_, variants) = include_str!("error.rs").split_once("pub enum VerifyError {").unwrap();
+        let (variants, _) = variants.split_once("\n}").unwrap();
+        let is_variant =
+            |line: &&str| line.starts_with("    ") && line[4..].starts_with(char::is_uppercase);
+        assert_eq!(variants.lines().filter(is_variant).count(), codes.len(), "`next` visits all");
     }
 
     #[test]
@@ -168,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn does_not_speak_of_milliseconds_when_a_clock_is_wrong() {
+    fn does_not_mention_milliseconds_when_a_clock_is_wrong() {
         let message = VerifyError::TooFarAhead { ahead: Duration::from_secs(3_600) }.to_string();
 
         assert_eq!(message, "x-agentmail-timestamp is too far ahead: 3600 s");

@@ -1,21 +1,21 @@
-use crate::{Signature, Timestamp, VerifyError};
+use crate::{error::VerifyError, signature::Signature, timestamp::Timestamp, unix_time::UnixTime};
 
-/// One of the headers that the vendor's guide names.
+/// A header that the vendor's guide names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_enums,
-    reason = "adapters map each to their framework's own type; another one would be another wire contract"
+    reason = "adapters map each to their framework's type; another one is another wire contract"
 )]
-pub enum Header {
+pub enum WebhookHeader {
     /// `X-AgentMail-Timestamp`: when the delivery was signed, in Unix seconds.
     Timestamp,
     /// `X-AgentMail-Signature`: `v1=<hex>`.
     Signature,
-    /// `X-AgentMail-Unsigned`: `1` when the service has no signing secret.
+    /// `X-AgentMail-Unsigned`: `1` if the service has no signing secret.
     Unsigned,
 }
 
-impl Header {
+impl WebhookHeader {
     /// Returns the header's name in lower case.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -27,7 +27,7 @@ impl Header {
     }
 }
 
-/// The two headers of a signed delivery, parsed once.
+/// The timestamp and the signature of a delivery, parsed once.
 #[derive(Debug, Clone, Copy)]
 pub struct SignedHeaders {
     timestamp: Timestamp,
@@ -35,20 +35,24 @@ pub struct SignedHeaders {
 }
 
 impl SignedHeaders {
-    /// Reads the two headers from wherever a framework keeps them.
+    /// Parses the headers of a request, of whatever type the framework has.
     ///
-    /// `lines` returns the value of *every* line of a header, in any order: a second line is
-    /// refused, whichever of the two is the good one. Names are compared without regard to case, as
-    /// every framework's header map does.
+    /// `values` returns *every* value of a header, in any order. A second value is refused, even if
+    /// one of the two is valid. Compare header names without regard to case, as the header maps of
+    /// all frameworks do.
+    ///
+    /// - The timestamp is canonical decimal seconds: ASCII digits only, without a leading zero.
+    /// - The signature is a comma-separated list of at most 8 items `scheme=value`, with optional
+    ///   spaces around the items. Each `v1` value is 64 hex digits of either case. Items of other
+    ///   schemes are ignored.
     ///
     /// ```
-    /// use agentmail_verify::{SignedHeaders, VerifyError};
-    ///
+    /// # use agentmail_verify::{SignedHeaders, VerifyError};
     /// let request = [("Content-Type", "application/json"), ("X-AgentMail-Unsigned", "1")];
     ///
-    /// let outcome = SignedHeaders::read(|header| {
-    ///     let lines = request.iter().filter(move |(name, _)| name.eq_ignore_ascii_case(header.name()));
-    ///     lines.map(|(_, value)| value.as_bytes())
+    /// let outcome = SignedHeaders::parse(|header| {
+    ///     let same_name = move |(name, _): &&(&str, _)| name.eq_ignore_ascii_case(header.name());
+    ///     request.iter().filter(same_name).map(|(_, value): &(_, &str)| value.as_bytes())
     /// });
     ///
     /// assert_eq!(outcome.unwrap_err(), VerifyError::Unsigned);
@@ -56,24 +60,26 @@ impl SignedHeaders {
     ///
     /// # Errors
     ///
-    /// Each variant of [`VerifyError`] that concerns a header's presence or form. The signature is
-    /// looked at first: a request without one is `missing_signature` (or `unsigned`), whatever else
-    /// it lacks.
-    pub fn read<'a, L>(lines: impl Fn(Header) -> L) -> Result<Self, VerifyError>
+    /// Fails with the variant of [`VerifyError`] that names the header and its fault: missing,
+    /// duplicated, malformed, or of an unsupported scheme. The signature is checked first: a
+    /// request without one is `missing_signature` or `unsigned`, whatever else is wrong.
+    pub fn parse<'a, V>(values: impl Fn(WebhookHeader) -> V) -> Result<Self, VerifyError>
     where
-        L: IntoIterator<Item = &'a [u8]>,
+        V: IntoIterator<Item = &'a [u8]>,
     {
-        let signature = only(lines(Header::Signature), VerifyError::DuplicateSignature)?;
+        let signature =
+            at_most_one(values(WebhookHeader::Signature), VerifyError::DuplicateSignature)?;
         let Some(signature) = signature else {
-            let unsigned = lines(Header::Unsigned).into_iter().any(|value| value == b"1");
+            let unsigned = values(WebhookHeader::Unsigned).into_iter().any(|value| value == b"1");
             return Err(if unsigned {
                 VerifyError::Unsigned
             } else {
                 VerifyError::MissingSignature
             });
         };
-        let timestamp = only(lines(Header::Timestamp), VerifyError::DuplicateTimestamp)?
-            .ok_or(VerifyError::MissingTimestamp)?;
+        let timestamp =
+            at_most_one(values(WebhookHeader::Timestamp), VerifyError::DuplicateTimestamp)?
+                .ok_or(VerifyError::MissingTimestamp)?;
 
         Ok(Self {
             timestamp: Timestamp::parse(timestamp)?,
@@ -81,26 +87,30 @@ impl SignedHeaders {
         })
     }
 
-    /// Returns the parsed timestamp.
+    /// Returns when the delivery was signed, by the sender's clock.
+    ///
+    /// Anyone can send any time here: it is authentic only after a verification.
     #[must_use]
-    pub const fn timestamp(&self) -> &Timestamp {
+    pub const fn signed_at(&self) -> UnixTime {
+        self.timestamp.time()
+    }
+
+    pub(crate) const fn timestamp(&self) -> &Timestamp {
         &self.timestamp
     }
 
-    /// Returns the parsed signature.
-    #[must_use]
-    pub const fn signature(&self) -> &Signature {
+    pub(crate) const fn signature(&self) -> &Signature {
         &self.signature
     }
 }
 
-fn only<'a>(
-    lines: impl IntoIterator<Item = &'a [u8]>,
+fn at_most_one<'a>(
+    values: impl IntoIterator<Item = &'a [u8]>,
     duplicate: VerifyError,
 ) -> Result<Option<&'a [u8]>, VerifyError> {
-    let mut lines = lines.into_iter();
-    let first = lines.next();
-    match lines.next() {
+    let mut values = values.into_iter();
+    let first = values.next();
+    match values.next() {
         None => Ok(first),
         Some(_) => Err(duplicate),
     }
@@ -117,18 +127,19 @@ mod tests {
     const TIMESTAMP: (&str, &str) = ("X-AgentMail-Timestamp", "1700000000");
     const UNSIGNED: (&str, &str) = ("X-AgentMail-Unsigned", "1");
 
-    fn read(request: &[(&str, &str)]) -> Result<SignedHeaders, VerifyError> {
-        SignedHeaders::read(|header| {
-            let named = move |line: &&(&str, &str)| line.0.eq_ignore_ascii_case(header.name());
-            request.iter().filter(named).map(|(_, value)| value.as_bytes())
+    fn parse(request: &[(&str, &str)]) -> Result<SignedHeaders, VerifyError> {
+        SignedHeaders::parse(|header| {
+            let same_name =
+                move |field: &&(&str, &str)| field.0.eq_ignore_ascii_case(header.name());
+            request.iter().filter(same_name).map(|(_, value)| value.as_bytes())
         })
     }
 
     #[test]
-    fn takes_one_line_of_each() {
-        let headers = read(&[TIMESTAMP, SIGNATURE]).unwrap();
+    fn takes_one_value_of_each() {
+        let headers = parse(&[TIMESTAMP, SIGNATURE]).unwrap();
 
-        assert_eq!(headers.timestamp().time().as_secs(), 1_700_000_000);
+        assert_eq!(headers.signed_at(), UnixTime::from_secs(1_700_000_000));
     }
 
     #[test]
@@ -141,28 +152,28 @@ mod tests {
             (&[TIMESTAMP, UNSIGNED], VerifyError::Unsigned),
             (&[TIMESTAMP, ("X-AgentMail-Unsigned", "0")], VerifyError::MissingSignature),
         ] {
-            assert_eq!(read(request).unwrap_err(), cause, "{request:?}");
+            assert_eq!(parse(request).unwrap_err(), cause, "{request:?}");
         }
     }
 
     #[test]
-    fn rejects_a_second_line_in_either_order() {
+    fn rejects_a_second_value_in_either_order() {
         for (bad, cause) in [
             (("x-agentmail-signature", "v1=00"), VerifyError::DuplicateSignature),
             (SIGNATURE, VerifyError::DuplicateSignature),
             (("x-agentmail-timestamp", "1"), VerifyError::DuplicateTimestamp),
             (TIMESTAMP, VerifyError::DuplicateTimestamp),
         ] {
-            assert_eq!(read(&[bad, TIMESTAMP, SIGNATURE]).unwrap_err(), cause);
-            assert_eq!(read(&[TIMESTAMP, SIGNATURE, bad]).unwrap_err(), cause);
+            assert_eq!(parse(&[bad, TIMESTAMP, SIGNATURE]).unwrap_err(), cause);
+            assert_eq!(parse(&[TIMESTAMP, SIGNATURE, bad]).unwrap_err(), cause);
         }
     }
 
     #[test]
     fn the_unsigned_header_changes_nothing_beside_a_signature() {
-        assert!(read(&[UNSIGNED, TIMESTAMP, SIGNATURE]).is_ok());
+        assert!(parse(&[UNSIGNED, TIMESTAMP, SIGNATURE]).is_ok());
         assert_eq!(
-            read(&[UNSIGNED, TIMESTAMP, ("X-AgentMail-Signature", "")]).unwrap_err(),
+            parse(&[UNSIGNED, TIMESTAMP, ("X-AgentMail-Signature", "")]).unwrap_err(),
             VerifyError::MalformedSignature
         );
     }

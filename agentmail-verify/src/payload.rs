@@ -1,16 +1,17 @@
-use alloc::string::ToString;
 use core::{error::Error, fmt};
 
-use serde::de::{self, DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+
+use crate::event::flaw::Flaw;
 
 /// Reads an authentic body as JSON.
 ///
 /// # Errors
 ///
-/// The body is not JSON, or not the JSON that `T` asks for.
+/// Fails if the body is not JSON, or is not the JSON that `T` expects.
 pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, PayloadError> {
-    // Checked as a whole: serde would not look at the text of members that are ignored.
+    // The whole body is checked here, because serde does not check the text of ignored members.
     let text = str::from_utf8(body).map_err(|_| PayloadError::NOT_TEXT)?;
     serde_json::from_str(text).map_err(|error| PayloadError {
         is_json: error.classify() == Category::Data,
@@ -20,10 +21,10 @@ pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, PayloadError> {
     })
 }
 
-/// An authentic body that is not what the handler asked for.
+/// Why an authentic body is not what the handler expects.
 ///
-/// It says where, and for this crate's own types what: never in the parser's words, which quote the
-/// mail's content.
+/// It tells where reading stopped, and for this crate's own types why. It never has the parser's
+/// message, because that quotes the mail's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PayloadError {
     is_json: bool,
@@ -36,21 +37,21 @@ impl PayloadError {
     const NOT_TEXT: Self = Self { is_json: false, flaw: None, line: 0, column: 0 };
 
     /// Returns the stable, machine-readable name of the cause: `malformed_json` for a body that is
-    /// not JSON, `unexpected_payload` for JSON of another shape or another `type`. What comes first in
-    /// the body decides.
+    /// not JSON, `unexpected_payload` for JSON of another shape or another `type`. If a body has
+    /// both faults, the first one in the body decides.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         if self.is_json { "unexpected_payload" } else { "malformed_json" }
     }
 
-    /// Returns the line at which reading stopped, counted from 1; 0 where no one line is to blame.
+    /// Returns the line at which reading stopped, counted from 1. It is 0 if the fault has no line.
     #[must_use]
     pub const fn line(&self) -> usize {
         self.line
     }
 
-    /// Returns the column at which reading stopped, in bytes counted from 1; 0 where no one column
-    /// is to blame.
+    /// Returns the column at which reading stopped, in bytes counted from 1. It is 0 if the
+    /// fault has no column.
     #[must_use]
     pub const fn column(&self) -> usize {
         self.column
@@ -72,46 +73,6 @@ impl fmt::Display for PayloadError {
 }
 
 impl Error for PayloadError {}
-
-/// What this crate's own types find wrong with a payload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flaw {
-    MissingType,
-    OtherType,
-    MissingAgentId,
-    MissingMessageId,
-    MistypedMember,
-}
-
-impl Flaw {
-    const ALL: [Self; 5] = [
-        Self::MissingType,
-        Self::OtherType,
-        Self::MissingAgentId,
-        Self::MissingMessageId,
-        Self::MistypedMember,
-    ];
-
-    /// Hands the flaw through serde, whose errors carry nothing but text.
-    pub(crate) fn error<E: de::Error>(self) -> E {
-        E::custom(self.as_str())
-    }
-
-    fn behind(error: &serde_json::Error) -> Option<Self> {
-        let message = error.to_string();
-        Self::ALL.into_iter().find(|flaw| message.starts_with(flaw.as_str()))
-    }
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::MissingType => "`type` is missing or empty",
-            Self::OtherType => "`type` is not `mail.received`",
-            Self::MissingAgentId => "`agent_id` is missing or empty",
-            Self::MissingMessageId => "`message_id` is missing or empty",
-            Self::MistypedMember => "a member is of another type than in the guide",
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {

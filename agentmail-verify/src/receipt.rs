@@ -1,11 +1,11 @@
-use crate::{Label, UnixTime};
+use crate::{label::Label, unix_time::UnixTime};
 
 /// The proof that a body is authentic.
 ///
-/// Only a finished verification makes one: what needs an authentic body asks for a receipt.
+/// Only a finished verification creates one. Code that needs an authentic body takes a receipt.
 ///
 /// ```compile_fail
-/// // There is no way to make one up.
+/// // There is no other way to create one.
 /// let receipt = agentmail_verify::Receipt::new(time, label);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

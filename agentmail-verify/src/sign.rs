@@ -1,11 +1,15 @@
 use core::fmt;
 
-use crate::{Header, Secret, Timestamp, UnixTime};
+use crate::{
+    header::WebhookHeader, secret::Secret, timestamp::Timestamp, unix_time::UnixTime,
+    verifier::Verifier,
+};
 
-/// `v1=` and the hex digits of a MAC.
-const SIGNATURE_LEN: usize = 3 + 64;
+const SCHEME: &[u8; 3] = b"v1=";
+/// The scheme and the hex digits of a MAC.
+const SIGNATURE_LEN: usize = SCHEME.len() + 64;
 
-/// Signs deliveries as the service does: for tests, benches and a local simulator.
+/// Signs deliveries as the service does. For tests, benches and a local simulator.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Signer {
@@ -13,16 +17,15 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// Signs with this secret.
+    /// Creates a signer with this secret.
     pub const fn new(secret: Secret) -> Self {
         Self { secret }
     }
 
-    /// Makes the two headers for a body, without allocation.
+    /// Creates the two headers for a body, without allocation.
     ///
     /// ```
-    /// use agentmail_verify::{Secret, Signer, UnixTime};
-    ///
+    /// # use agentmail_verify::{Secret, Signer, UnixTime};
     /// let signer = Signer::new(Secret::new("whsec_test_secret")?);
     /// let delivery = signer.sign(UnixTime::from_secs(1_700_000_000), b"{}");
     ///
@@ -33,16 +36,30 @@ impl Signer {
     /// ```
     pub fn sign(&self, at: UnixTime, body: &[u8]) -> SignedDelivery {
         let timestamp = Timestamp::from(at);
-        let mac = self.secret.mac(&timestamp, body);
-        let mut signature = [0; SIGNATURE_LEN];
-        let hex = const_hex::const_encode::<32, false>(&mac);
-        let text = b"v1=".iter().chain(hex.as_bytes());
-        signature.iter_mut().zip(text).for_each(|(place, byte)| *place = *byte);
+        let signature = signature(&self.secret.mac(&timestamp, body));
         SignedDelivery { timestamp, signature }
+    }
+
+    /// Returns a verifier that accepts what this signer signs, with the default [`Tolerance`].
+    ///
+    /// ```
+    /// # use agentmail_verify::{Secret, SignedHeaders, Signer, UnixTime};
+    /// let now = UnixTime::from_secs(1_700_000_000);
+    /// let signer = Signer::new(Secret::new("whsec_test_secret")?);
+    /// let delivery = signer.sign(now, b"{}");
+    ///
+    /// let headers = SignedHeaders::parse(|header| delivery.value(header))?;
+    /// assert!(signer.verifier().verify(&headers, b"{}", now).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// [`Tolerance`]: crate::Tolerance
+    pub fn verifier(&self) -> Verifier {
+        Verifier::new(self.secret.clone())
     }
 }
 
-/// The two headers of a delivery that [`Signer::sign`] made.
+/// The two headers of a delivery that [`Signer::sign`] signed.
 #[derive(Clone)]
 #[must_use]
 pub struct SignedDelivery {
@@ -59,25 +76,29 @@ impl SignedDelivery {
 
     /// Returns the value of `X-AgentMail-Signature`.
     #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "`sign` writes nothing but ASCII")]
     pub fn signature(&self) -> &str {
-        str::from_utf8(&self.signature).unwrap_or_default()
+        str::from_utf8(&self.signature).expect("it is a scheme and hex digits, all ASCII")
     }
 
-    /// Returns names (in lower case) and values, to be set on a request.
+    /// Returns the names (in lower case) and the values, to set them on a request.
     #[must_use]
     pub fn headers(&self) -> [(&'static str, &str); 2] {
-        [(Header::Timestamp.name(), self.timestamp()), (Header::Signature.name(), self.signature())]
+        [
+            (WebhookHeader::Timestamp.name(), self.timestamp()),
+            (WebhookHeader::Signature.name(), self.signature()),
+        ]
     }
 
-    /// Returns the lines of one header, in the form that [`SignedHeaders::read`] takes.
+    /// Returns the value of one header, in the form that [`SignedHeaders::parse`] takes.
     ///
-    /// [`SignedHeaders::read`]: crate::SignedHeaders::read
+    /// [`SignedHeaders::parse`]: crate::SignedHeaders::parse
     #[must_use]
-    pub fn lines(&self, header: Header) -> Option<&[u8]> {
+    pub fn value(&self, header: WebhookHeader) -> Option<&[u8]> {
         match header {
-            Header::Timestamp => Some(self.timestamp().as_bytes()),
-            Header::Signature => Some(&self.signature),
-            Header::Unsigned => None,
+            WebhookHeader::Timestamp => Some(self.timestamp().as_bytes()),
+            WebhookHeader::Signature => Some(&self.signature),
+            WebhookHeader::Unsigned => None,
         }
     }
 }
@@ -86,6 +107,14 @@ impl fmt::Debug for SignedDelivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SignedDelivery").field("timestamp", &self.timestamp).finish_non_exhaustive()
     }
+}
+
+fn signature(mac: &[u8; 32]) -> [u8; SIGNATURE_LEN] {
+    let mut text = [0; SIGNATURE_LEN];
+    let (scheme, digits) = text.split_at_mut(SCHEME.len());
+    scheme.copy_from_slice(SCHEME);
+    const_hex::encode_to_slice(mac, digits).expect("there are two digits for each byte");
+    text
 }
 
 #[cfg(test)]

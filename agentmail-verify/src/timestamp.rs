@@ -1,17 +1,17 @@
 use core::fmt;
 
-use crate::{UnixTime, VerifyError};
+use crate::{error::VerifyError, unix_time::UnixTime};
 
 /// The digits of the largest `u64`, and the dot that joins timestamp and body under the MAC.
 const CAPACITY: usize = 20 + 1;
 
 /// The value of `X-AgentMail-Timestamp`: canonical decimal seconds since the Unix epoch.
 ///
-/// Digits only, no sign, no white space, no leading zero, at most `u64::MAX`. The grammar is what
-/// makes `<timestamp>.<body>` unambiguous: with a dot allowed, (`1`, `2.{}`) and (`1.2`, `{}`) would
-/// share one signature.
+/// Digits only, no sign, no whitespace, no leading zero, at most `u64::MAX`. This grammar makes
+/// `<timestamp>.<body>` unambiguous: if a dot were allowed, (`1`, `2.{}`) and (`1.2`, `{}`) would
+/// have the same signature.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Timestamp {
+pub(crate) struct Timestamp {
     /// The header's bytes as received, then a dot: what the MAC covers before the body.
     signed: [u8; CAPACITY],
     len: usize,
@@ -19,32 +19,26 @@ pub struct Timestamp {
 }
 
 impl Timestamp {
-    /// Parses a header's value.
-    ///
-    /// # Errors
-    ///
-    /// [`VerifyError::MalformedTimestamp`] for anything but canonical decimal seconds.
+    /// Parses a header's value. Fails with [`VerifyError::MalformedTimestamp`].
     #[inline]
-    pub fn parse(value: &[u8]) -> Result<Self, VerifyError> {
+    pub(crate) fn parse(value: &[u8]) -> Result<Self, VerifyError> {
         Self::from_digits(value).ok_or(VerifyError::MalformedTimestamp)
     }
 
-    /// Returns the time that the header states.
-    #[must_use]
-    pub const fn time(&self) -> UnixTime {
+    pub(crate) const fn time(&self) -> UnixTime {
         self.at
     }
 
     /// Returns the header's value as received.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        let digits = self.signed_prefix().split_last().map(|(_dot, digits)| digits);
-        str::from_utf8(digits.unwrap_or_default()).unwrap_or_default()
+    pub(crate) fn as_str(&self) -> &str {
+        let digits = self.signed_prefix().strip_suffix(b".");
+        let digits = digits.and_then(|digits| str::from_utf8(digits).ok());
+        digits.expect("a timestamp is ASCII digits and a dot")
     }
 
-    /// What the MAC covers before the body: `<timestamp>.`.
+    /// Returns what the MAC covers before the body: `<timestamp>.`.
     pub(crate) fn signed_prefix(&self) -> &[u8] {
-        self.signed.get(..self.len).unwrap_or_default()
+        self.signed.get(..self.len).expect("`len` is the length of a part of `signed`")
     }
 
     #[inline]
@@ -66,6 +60,7 @@ impl Timestamp {
 }
 
 impl From<UnixTime> for Timestamp {
+    /// Prints the number and parses it, so that only one place knows how a timestamp is laid out.
     fn from(at: UnixTime) -> Self {
         let mut buffer = itoa::Buffer::new();
         let digits = buffer.format(at.as_secs());

@@ -1,12 +1,12 @@
-use core::{error::Error, fmt, time::Duration};
+use core::{fmt, time::Duration};
 
-use crate::{UnixTime, VerifyError};
+use crate::{error::VerifyError, setup_error::setup_error, unix_time::UnixTime};
 
-/// How old a delivery may be, and how far ahead of our clock.
+/// How old a delivery may be, and how far ahead of the receiver's clock.
 ///
-/// A timestamp is fresh when `now - max_age <= timestamp <= now + max_ahead`, both ends inclusive.
-/// Parts of a second are dropped. No value means "off": zero allows no difference at all, and
-/// neither side can exceed [`Tolerance::LIMIT`].
+/// A timestamp is fresh if `now - max_age <= timestamp <= now + max_ahead`, both ends inclusive.
+/// Parts of a second are dropped. No value turns the check off: zero allows no difference at all,
+/// and neither side can exceed [`Tolerance::LIMIT`].
 ///
 /// # Defaults
 ///
@@ -21,16 +21,37 @@ impl Tolerance {
     /// The widest tolerance on either side: 30 days.
     pub const LIMIT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-    /// Sets how old a delivery may be.
-    ///
-    /// Raise it if the service retries a delivery under its first signature after a longer time:
-    /// such a delivery is refused as stale for ever otherwise. A recorded delivery can be replayed
-    /// for as long.
+    /// Creates a tolerance.
     ///
     /// ```
     /// use std::time::Duration;
     ///
-    /// use agentmail_verify::{Secret, Tolerance, Verifier};
+    /// # use agentmail_verify::Tolerance;
+    ///
+    /// let tolerance = Tolerance::new(Duration::from_secs(3_600), Duration::from_secs(60))?;
+    /// # Ok::<(), agentmail_verify::ToleranceError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Fails if either side exceeds [`Tolerance::LIMIT`].
+    pub const fn new(max_age: Duration, max_ahead: Duration) -> Result<Self, ToleranceError> {
+        match (whole_seconds(max_age), whole_seconds(max_ahead)) {
+            (Ok(max_age), Ok(max_ahead)) => Ok(Self { max_age, max_ahead }),
+            (Err(error), _) | (_, Err(error)) => Err(error),
+        }
+    }
+
+    /// Sets how old a delivery may be.
+    ///
+    /// Raise it if the service sends a delivery again under its first signature after a longer
+    /// time. Otherwise such a delivery is refused as stale, however often it is sent. The price: a
+    /// recorded delivery can be replayed for the same time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # use agentmail_verify::{Secret, Tolerance, Verifier};
     ///
     /// let tolerance = Tolerance::default().with_max_age(Duration::from_secs(60 * 60))?;
     /// let verifier = Verifier::new(Secret::new("whsec_test_secret")?).with_tolerance(tolerance);
@@ -39,7 +60,7 @@ impl Tolerance {
     ///
     /// # Errors
     ///
-    /// It exceeds [`Tolerance::LIMIT`].
+    /// Fails if `max_age` exceeds [`Tolerance::LIMIT`].
     pub const fn with_max_age(self, max_age: Duration) -> Result<Self, ToleranceError> {
         match whole_seconds(max_age) {
             Ok(max_age) => Ok(Self { max_age, ..self }),
@@ -47,11 +68,11 @@ impl Tolerance {
         }
     }
 
-    /// Sets how far ahead of our clock a delivery may be.
+    /// Sets how far ahead of the receiver's clock a delivery may be.
     ///
     /// # Errors
     ///
-    /// It exceeds [`Tolerance::LIMIT`].
+    /// Fails if `max_ahead` exceeds [`Tolerance::LIMIT`].
     pub const fn with_max_ahead(self, max_ahead: Duration) -> Result<Self, ToleranceError> {
         match whole_seconds(max_ahead) {
             Ok(max_ahead) => Ok(Self { max_ahead, ..self }),
@@ -65,7 +86,7 @@ impl Tolerance {
         self.max_age
     }
 
-    /// Returns how far ahead of our clock a delivery may be.
+    /// Returns how far ahead of the receiver's clock a delivery may be.
     #[must_use]
     pub const fn max_ahead(&self) -> Duration {
         self.max_ahead
@@ -73,9 +94,12 @@ impl Tolerance {
 
     /// Checks that `signed_at` is fresh at `now`.
     ///
+    /// This is for adapters, which refuse a stale delivery before they read its body. Verification
+    /// makes the same check by itself.
+    ///
     /// # Errors
     ///
-    /// [`VerifyError::Stale`] or [`VerifyError::TooFarAhead`].
+    /// Fails with [`VerifyError::Stale`] or [`VerifyError::TooFarAhead`].
     #[inline]
     pub fn check(&self, signed_at: UnixTime, now: UnixTime) -> Result<(), VerifyError> {
         if let Some(ahead) = signed_at.checked_since(now)
@@ -98,8 +122,8 @@ impl Default for Tolerance {
     }
 }
 
-/// The tolerance asked for exceeds [`Tolerance::LIMIT`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The error returned for a tolerance that exceeds [`Tolerance::LIMIT`].
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ToleranceError {
     _private: (),
 }
@@ -110,7 +134,7 @@ impl fmt::Display for ToleranceError {
     }
 }
 
-impl Error for ToleranceError {}
+setup_error!(ToleranceError);
 
 const fn whole_seconds(duration: Duration) -> Result<Duration, ToleranceError> {
     let secs = duration.as_secs();
@@ -130,8 +154,14 @@ mod tests {
 
     const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 
+    /// Creates a tolerance in both ways, which must give the same result.
     fn tolerance(max_age: Duration, max_ahead: Duration) -> Result<Tolerance, ToleranceError> {
-        Tolerance::default().with_max_age(max_age)?.with_max_ahead(max_ahead)
+        let built = Tolerance::default()
+            .with_max_age(max_age)
+            .and_then(|tolerance| tolerance.with_max_ahead(max_ahead));
+
+        assert_eq!(Tolerance::new(max_age, max_ahead), built);
+        built
     }
 
     fn check(signed_at: u64) -> Result<(), VerifyError> {
@@ -168,6 +198,7 @@ mod tests {
 
         assert!(tolerance(Tolerance::LIMIT, Tolerance::LIMIT).is_ok());
         assert!(tolerance(Tolerance::LIMIT + Duration::from_secs(1), day).is_err());
+        assert!(tolerance(day, Tolerance::LIMIT + Duration::from_secs(1)).is_err());
         let error = tolerance(day, Duration::MAX).unwrap_err();
         assert!(error.to_string().starts_with("the tolerance exceeds 30 days"), "{error}");
     }

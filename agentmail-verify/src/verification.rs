@@ -1,13 +1,15 @@
 use core::fmt;
 
 use crate::{
-    Label, Receipt, Secret, Signature, SignedHeaders, UnixTime, Verifier, VerifyError, mac::Mac,
+    error::VerifyError, header::SignedHeaders, label::Label, mac::Mac, receipt::Receipt,
+    secret::Secret, signature::Signature, unix_time::UnixTime, verifier::Verifier,
 };
 
 /// A verification whose body arrives in pieces.
 ///
-/// It owns its state and can be kept across an await. Each piece is hashed once per accepted secret,
-/// since none can be tried again later: with the whole body at hand, [`Verifier::verify`] does less.
+/// It owns its state and can be kept across an await. Each piece is hashed once for each accepted
+/// secret, because the body is not there to try another secret later. If the whole body is in
+/// memory, use [`Verifier::verify`], which hashes less.
 #[derive(Clone)]
 #[must_use]
 pub struct Verification {
@@ -27,15 +29,12 @@ impl Verification {
         headers: &SignedHeaders,
         secrets: impl Iterator<Item = &'a Secret>,
     ) -> Self {
-        let mut begun = secrets.map(|secret| Candidate {
-            mac: secret.begin(headers.timestamp()),
-            label: secret.label(),
-        });
-        Self {
-            candidates: core::array::from_fn(|_| begun.next()),
-            signature: *headers.signature(),
-            signed_at: headers.timestamp().time(),
+        let mut candidates = [const { None }; Verifier::MAX_SECRETS];
+        for (slot, secret) in candidates.iter_mut().zip(secrets) {
+            let mac = secret.begin(headers.timestamp());
+            *slot = Some(Candidate { mac, label: secret.label() });
         }
+        Self { candidates, signature: *headers.signature(), signed_at: headers.signed_at() }
     }
 
     /// Takes the next piece of the body.
@@ -45,18 +44,18 @@ impl Verification {
         }
     }
 
-    /// Decides, once the whole body has been taken.
+    /// Compares the signature with what was hashed. Call it after the last piece of the body.
     ///
     /// # Errors
     ///
-    /// [`VerifyError::Mismatch`].
-    pub fn finish(self) -> Result<Receipt, VerifyError> {
-        let Self { candidates, signature, signed_at } = self;
+    /// Fails with [`VerifyError::Mismatch`] if none of the accepted secrets made the signature.
+    pub fn finish(mut self) -> Result<Receipt, VerifyError> {
+        let Self { candidates, signature, signed_at } = &mut self;
         candidates
-            .into_iter()
+            .iter_mut()
             .flatten()
             .find_map(|Candidate { mac, label }| {
-                signature.matches(&mac.finish()).then(|| Receipt::new(signed_at, label))
+                signature.matches(&mac.finish()).then(|| Receipt::new(*signed_at, *label))
             })
             .ok_or(VerifyError::Mismatch)
     }

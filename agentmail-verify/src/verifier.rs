@@ -1,13 +1,15 @@
-use core::{error::Error, fmt};
+use core::fmt;
 
 use crate::{
-    Label, Receipt, Secret, SignedHeaders, Tolerance, UnixTime, Verification, VerifyError,
+    error::VerifyError, header::SignedHeaders, label::Label, receipt::Receipt, secret::Secret,
+    setup_error::setup_error, tolerance::Tolerance, unix_time::UnixTime,
+    verification::Verification,
 };
 
-/// Decides whether a delivery is genuine: the accepted secrets, and how old a delivery may be.
+/// Verifies deliveries: it has the accepted secrets, and the [`Tolerance`] for timestamps.
 ///
-/// Nothing is re-keyed, allocated or copied per delivery, and each byte of the body is hashed once
-/// when the first secret matches.
+/// A verification allocates nothing, copies nothing, and computes no key state again. It hashes
+/// each byte of the body once if the first secret matches.
 #[derive(Clone)]
 #[must_use]
 pub struct Verifier {
@@ -32,46 +34,52 @@ impl Verifier {
         Self { first: secret, others: [const { None }; _], tolerance: Tolerance::default() }
     }
 
-    /// Accepts one more secret, as a rotation needs it. Secrets are tried in the order given: put
-    /// the one in use first.
+    /// Accepts one more secret, for example during a rotation. Secrets are tried in the order in
+    /// which they were added: add the current one first.
     ///
     /// ```
-    /// use agentmail_verify::{Secret, Verifier};
-    ///
-    /// let new = Secret::new("the secret of the rotation")?.with_label("2026-11")?;
-    /// let old = Secret::new("the secret before it")?.with_label("2026-05")?;
-    /// let verifier = Verifier::new(new).accept(old)?;
+    /// # use agentmail_verify::{Label, Secret, Verifier};
+    /// let new = Secret::new("the secret of the rotation")?.with_label(Label::new("2026-11")?);
+    /// let old = Secret::new("the secret before it")?.with_label(Label::new("2026-05")?);
+    /// let verifier = Verifier::new(new).with_secret(old)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// Four secrets are accepted already, or one of them has the same label, so that a log could not
-    /// tell the two apart.
-    pub fn accept(self, secret: Secret) -> Result<Self, VerifierError> {
-        self.accept_until(secret, END_OF_TIME)
+    /// Fails if four secrets are accepted already. Fails if one of them has the same label, because
+    /// a log could not tell the two apart.
+    pub fn with_secret(self, secret: Secret) -> Result<Self, VerifierError> {
+        self.with_secret_until(secret, UnixTime::MAX)
     }
 
-    /// Accepts one more secret, to the end of the second named, by the clock that freshness is
-    /// judged by. From the next second on it no longer matches: [`VerifyError::Mismatch`].
+    /// Accepts one more secret until the end of the second `end`. After that it no longer matches:
+    /// [`VerifyError::Mismatch`]. The clock is the one that freshness is checked with.
     ///
-    /// For the secret before a rotation. The first secret has no end, so that none is left without
-    /// one.
+    /// Use it for the old secret after a rotation. The first secret has no end, so that a verifier
+    /// always accepts one.
     ///
     /// ```
-    /// use agentmail_verify::{Secret, UnixTime, Verifier};
+    /// use std::time::Duration;
     ///
-    /// let now = UnixTime::from_secs(1_700_000_000); // when the new secret is taken over
-    /// let new = Secret::new("the secret of the rotation")?.with_label("2026-11")?;
-    /// let old = Secret::new("the secret before it")?.with_label("2026-05")?;
-    /// let verifier = Verifier::new(new).accept_until(old, UnixTime::from_secs(now.as_secs() + 600))?;
+    /// # use agentmail_verify::{Label, Secret, UnixTime, Verifier};
+    ///
+    /// let now = UnixTime::from_secs(1_700_000_000);
+    /// let new = Secret::new("the secret of the rotation")?.with_label(Label::new("2026-11")?);
+    /// let old = Secret::new("the secret before it")?.with_label(Label::new("2026-05")?);
+    /// let end = now.saturating_add(Duration::from_secs(600));
+    /// let verifier = Verifier::new(new).with_secret_until(old, end)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     ///
-    /// Those of [`accept`](Self::accept).
-    pub fn accept_until(mut self, secret: Secret, end: UnixTime) -> Result<Self, VerifierError> {
+    /// Fails in the same cases as [`with_secret`](Self::with_secret).
+    pub fn with_secret_until(
+        mut self,
+        secret: Secret,
+        end: UnixTime,
+    ) -> Result<Self, VerifierError> {
         if self.labels().any(|accepted| accepted == secret.label()) {
             return Err(VerifierError::DuplicateLabel);
         }
@@ -80,28 +88,42 @@ impl Verifier {
         Ok(self)
     }
 
-    /// Sets how old a delivery may be, and how far ahead of our clock.
+    /// Sets how old a delivery may be, and how far ahead of the receiver's clock.
     pub const fn with_tolerance(mut self, tolerance: Tolerance) -> Self {
         self.tolerance = tolerance;
         self
     }
 
-    /// Returns how old a delivery may be, and how far ahead of our clock.
+    /// Returns how old a delivery may be, and how far ahead of the receiver's clock.
     #[must_use]
     pub const fn tolerance(&self) -> Tolerance {
         self.tolerance
     }
 
-    /// Verifies a delivery whose body is at hand, in one piece.
+    /// Returns the labels of the secrets, in the order in which they are tried. A secret whose end
+    /// has passed is included.
     ///
     /// ```
-    /// use agentmail_verify::{Secret, Signer, SignedHeaders, UnixTime, Verifier};
+    /// # use agentmail_verify::{Label, Secret, Verifier};
+    /// let verifier = Verifier::new(Secret::new("whsec_test_secret")?);
     ///
+    /// assert!(verifier.labels().eq([Label::default()]));
+    /// # Ok::<(), agentmail_verify::SecretError>(())
+    /// ```
+    pub fn labels(&self) -> impl Iterator<Item = Label> {
+        let others = self.others.iter().flatten().map(|other| &other.secret);
+        core::iter::once(&self.first).chain(others).map(Secret::label)
+    }
+
+    /// Verifies a delivery whose whole body is in memory.
+    ///
+    /// ```
+    /// # use agentmail_verify::{Secret, Signer, SignedHeaders, UnixTime, Verifier};
     /// let now = UnixTime::from_secs(1_700_000_000);
     /// let body = br#"{"type":"mail.received"}"#;
     /// let delivery = Signer::new(Secret::new("whsec_test_secret")?).sign(now, body);
     ///
-    /// let headers = SignedHeaders::read(|header| delivery.lines(header))?;
+    /// let headers = SignedHeaders::parse(|header| delivery.value(header))?;
     /// let receipt = Verifier::new(Secret::new("whsec_test_secret")?).verify(&headers, body, now)?;
     ///
     /// assert_eq!(receipt.signed_at(), now);
@@ -110,8 +132,8 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// [`VerifyError::Stale`], [`VerifyError::TooFarAhead`] (both before the body is looked at) or
-    /// [`VerifyError::Mismatch`].
+    /// Fails with [`VerifyError::Stale`] or [`VerifyError::TooFarAhead`], both before the body is
+    /// read, or with [`VerifyError::Mismatch`].
     #[inline]
     pub fn verify(
         &self,
@@ -120,11 +142,11 @@ impl Verifier {
         now: UnixTime,
     ) -> Result<Receipt, VerifyError> {
         let (timestamp, signature) = (headers.timestamp(), headers.signature());
-        self.tolerance.check(timestamp.time(), now)?;
+        self.tolerance.check(headers.signed_at(), now)?;
 
         self.secrets(now)
             .find(|secret| signature.matches(&secret.mac(timestamp, body)))
-            .map(|secret| Receipt::new(timestamp.time(), secret.label()))
+            .map(|secret| Receipt::new(headers.signed_at(), secret.label()))
             .ok_or(VerifyError::Mismatch)
     }
 
@@ -132,31 +154,24 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// [`VerifyError::Stale`] or [`VerifyError::TooFarAhead`].
+    /// Fails with [`VerifyError::Stale`] or [`VerifyError::TooFarAhead`].
     pub fn begin(
         &self,
         headers: &SignedHeaders,
         now: UnixTime,
     ) -> Result<Verification, VerifyError> {
-        self.tolerance.check(headers.timestamp().time(), now)?;
+        self.tolerance.check(headers.signed_at(), now)?;
         Ok(Verification::new(headers, self.secrets(now)))
     }
 
-    /// Returns the secrets that count at this time, in the order given.
+    /// Returns the secrets that are accepted at this time, in the order in which they are tried.
     fn secrets(&self, now: UnixTime) -> impl Iterator<Item = &Secret> {
         let others = self.others.iter().flatten().filter(move |other| now <= other.end);
         core::iter::once(&self.first).chain(others.map(|other| &other.secret))
     }
-
-    fn labels(&self) -> impl Iterator<Item = Label> {
-        let others = self.others.iter().flatten().map(|other| &other.secret);
-        core::iter::once(&self.first).chain(others).map(Secret::label)
-    }
 }
 
-const END_OF_TIME: UnixTime = UnixTime::from_secs(u64::MAX);
-
-/// Shows the labels of the accepted secrets, and nothing else of them.
+/// Shows the labels of the secrets, and nothing else of them.
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         struct Labels<'a>(&'a Verifier);
@@ -174,10 +189,10 @@ impl fmt::Debug for Verifier {
 }
 
 /// Why a verifier cannot accept one more secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum VerifierError {
-    /// [`Verifier::MAX_SECRETS`] are accepted already.
+    /// [`Verifier::MAX_SECRETS`] secrets are accepted already.
     TooManySecrets,
     /// An accepted secret has the same label.
     DuplicateLabel,
@@ -194,28 +209,33 @@ impl fmt::Display for VerifierError {
     }
 }
 
-impl Error for VerifierError {}
+setup_error!(VerifierError);
 
 #[cfg(test)]
 mod tests {
     use std::{
         format,
         string::{String, ToString},
+        vec::Vec,
     };
 
     use super::*;
 
     fn secret(label: &str) -> Secret {
-        Secret::new(format!("secret of {label}")).unwrap().with_label(label).unwrap()
+        Secret::new(format!("secret of {label}")).unwrap().with_label(label.parse().unwrap())
     }
 
     #[test]
     fn accepts_four_secrets_and_refuses_a_fifth() {
-        let four = ["b", "c", "d"]
-            .into_iter()
-            .try_fold(Verifier::new(secret("a")), |verifier, label| verifier.accept(secret(label)));
+        let four =
+            ["b", "c", "d"].into_iter().try_fold(Verifier::new(secret("a")), |verifier, label| {
+                verifier.with_secret(secret(label))
+            });
+        let four = four.unwrap();
+        let labels: Vec<_> = four.labels().map(|label| label.to_string()).collect();
+        assert_eq!(labels, ["a", "b", "c", "d"]);
 
-        let fifth = four.unwrap().accept(secret("e"));
+        let fifth = four.with_secret(secret("e"));
 
         let error = fifth.unwrap_err();
         assert_eq!(error, VerifierError::TooManySecrets);
@@ -224,9 +244,9 @@ mod tests {
 
     #[test]
     fn rejects_two_secrets_of_one_label() {
-        let verifier = Verifier::new(secret("a")).accept(secret("b")).unwrap();
+        let verifier = Verifier::new(secret("a")).with_secret(secret("b")).unwrap();
 
-        let error = verifier.accept(secret("b")).unwrap_err();
+        let error = verifier.with_secret(secret("b")).unwrap_err();
         assert_eq!(error, VerifierError::DuplicateLabel);
         assert!(error.to_string().contains("with_label"), "{error}");
     }
@@ -234,11 +254,12 @@ mod tests {
     #[test]
     fn debug_shows_labels_and_tolerance() {
         let shown: String =
-            format!("{:?}", Verifier::new(secret("new")).accept(secret("old")).unwrap());
+            format!("{:?}", Verifier::new(secret("new")).with_secret(secret("old")).unwrap());
 
         assert_eq!(
             shown,
-            r#"Verifier { secrets: ["new", "old"], tolerance: Tolerance { max_age: 300s, max_ahead: 300s } }"#
+            "Verifier { secrets: [\"new\", \"old\"], \
+             tolerance: Tolerance { max_age: 300s, max_ahead: 300s } }"
         );
     }
 }

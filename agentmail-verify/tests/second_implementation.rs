@@ -1,6 +1,7 @@
-//! The same MACs as another implementation of HMAC-SHA256 makes, which never uses SHA instructions.
+//! Our MACs are equal to those of another implementation of HMAC-SHA256, which uses no SHA
+//! instructions.
 //!
-//! Run with `--cfg sha2_backend="soft"` among the compiler's flags, this tries our own portable path.
+//! With the compiler flag `--cfg sha2_backend="soft"`, this tests the portable backend of `sha2`.
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 use agentmail_verify::{Secret, Signer, UnixTime};

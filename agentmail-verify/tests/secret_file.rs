@@ -1,11 +1,11 @@
-//! A secret that is read from a file.
+//! Secrets that are read from a file.
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
-use std::{fs, path::PathBuf};
+use std::{error::Error, fs, path::PathBuf};
 
-use agentmail_verify::{Secret, Signer, UnixTime};
+use agentmail_verify::{Secret, SecretError, SecretFileErrorKind, Signer, UnixTime};
 
-/// A file of this test's own, removed when it ends.
+/// A file for one test, removed on drop.
 struct TempFile(PathBuf);
 
 impl TempFile {
@@ -28,7 +28,7 @@ fn signature(secret: Secret) -> String {
 }
 
 #[test]
-fn the_file_holds_the_secret_and_at_most_one_line_end() {
+fn the_file_contains_the_secret_and_at_most_one_line_end() {
     let shown = || signature(Secret::new("whsec_test_secret").unwrap());
     for (name, content) in [
         ("bare", "whsec_test_secret"),
@@ -42,7 +42,7 @@ fn the_file_holds_the_secret_and_at_most_one_line_end() {
 }
 
 #[test]
-fn the_longest_file_is_taken_whole() {
+fn the_longest_allowed_file_is_read_whole() {
     let key = vec![b'k'; 4_096];
     let file = TempFile::with("longest", &key);
 
@@ -53,14 +53,16 @@ fn the_longest_file_is_taken_whole() {
 }
 
 #[test]
-fn an_error_names_the_path_and_the_cause_and_never_the_content() {
-    for (name, content, cause) in [
-        ("empty", b"".to_vec(), "the signing secret is empty"),
-        ("blank", b"\n".to_vec(), "the signing secret is empty"),
-        ("two-line-ends", b"hush\n\n".to_vec(), "white space at an end"),
-        ("a-space", b" hush\n".to_vec(), "white space at an end"),
-        ("too-long", b"hush".repeat(1_025), "longer than 4096 bytes"),
-        ("huge", b"hush".repeat(1 << 20), "longer than 4096 bytes"),
+fn an_error_names_the_path_and_the_cause_but_not_the_content() {
+    let blank = SecretFileErrorKind::NotASecret(SecretError::SurroundingWhitespace);
+    let empty = SecretFileErrorKind::NotASecret(SecretError::Empty);
+    for (name, content, kind, cause) in [
+        ("empty", b"".to_vec(), empty, "the signing secret is empty"),
+        ("blank", b"\n".to_vec(), empty, "the signing secret is empty"),
+        ("two-line-ends", b"hush\n\n".to_vec(), blank, "whitespace at an end"),
+        ("a-space", b" hush\n".to_vec(), blank, "whitespace at an end"),
+        ("too-long", b"hush".repeat(1_025), SecretFileErrorKind::TooLong, "longer than 4096 bytes"),
+        ("huge", b"hush".repeat(1 << 20), SecretFileErrorKind::TooLong, "longer than 4096 bytes"),
     ] {
         let file = TempFile::with(name, &content);
 
@@ -71,21 +73,26 @@ fn an_error_names_the_path_and_the_cause_and_never_the_content() {
         assert!(message.contains(cause), "{message}");
         assert!(!format!("{error:?}{message}").contains("hush"), "{error:?}");
         assert_eq!(error.path(), file.0);
+        assert_eq!(error.kind(), kind, "{name}");
+        assert!(error.source().is_none(), "the message has the whole cause");
     }
 }
 
 #[test]
-fn what_cannot_be_read_is_an_error() {
-    let missing = std::env::temp_dir().join("agentmail-no-such-file");
+fn an_unreadable_file_is_an_error() {
+    let missing = Secret::from_file(std::env::temp_dir().join("agentmail-no-such-file"));
+    let missing = missing.unwrap_err();
 
-    assert!(Secret::from_file(&missing).unwrap_err().to_string().contains("No such file"));
-    assert!(Secret::from_file(std::env::temp_dir()).is_err(), "a folder");
+    assert!(missing.to_string().contains("No such file"), "{missing}");
+    assert_eq!(missing.kind(), SecretFileErrorKind::NotFound);
+    let folder = Secret::from_file(std::env::temp_dir()).unwrap_err();
+    assert_eq!(folder.kind(), SecretFileErrorKind::NotAFile, "{folder}");
 }
 
-/// Bounded, and therefore soon refused.
+/// `/dev/zero` never ends, so it must be refused before it is read.
 #[cfg(unix)]
 #[test]
-fn a_file_without_an_end_is_refused() {
+fn an_endless_file_is_refused() {
     let error = Secret::from_file("/dev/zero").unwrap_err();
 
     assert_eq!(error.to_string(), "/dev/zero: not a regular file");

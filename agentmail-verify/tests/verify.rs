@@ -1,11 +1,11 @@
-//! Verification through the public API: vectors made by independent tools, and properties.
+//! Verification through the public API: vectors of independent tools, and properties.
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 use std::time::Duration;
 
 use agentmail_verify::{
-    Header, Label, Receipt, Secret, SignedHeaders, Signer, Tolerance, UnixTime, Verifier,
-    VerifyError,
+    Label, Receipt, Secret, SignedHeaders, Signer, Tolerance, UnixTime, Verifier, VerifyError,
+    WebhookHeader,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -13,14 +13,14 @@ use serde_json::Value;
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 
 fn secret(label: &str) -> Secret {
-    Secret::new(format!("secret of {label}")).unwrap().with_label(label).unwrap()
+    Secret::new(format!("secret of {label}")).unwrap().with_label(label.parse().unwrap())
 }
 
 fn headers(timestamp: &[u8], signature: &[u8]) -> Result<SignedHeaders, VerifyError> {
-    SignedHeaders::read(|header| match header {
-        Header::Timestamp => Some(timestamp),
-        Header::Signature => Some(signature),
-        Header::Unsigned => None,
+    SignedHeaders::parse(|header| match header {
+        WebhookHeader::Timestamp => Some(timestamp),
+        WebhookHeader::Signature => Some(signature),
+        WebhookHeader::Unsigned => None,
     })
 }
 
@@ -62,7 +62,7 @@ fn accepts_what_independent_tools_signed() {
 
 #[test]
 fn a_dot_moved_between_timestamp_and_body_is_refused() {
-    // (`1700000000`, `1.{}`) and (`1700000000.1`, `{}`) have one MAC.
+    // (`1700000000`, `1.{}`) and (`1700000000.1`, `{}`) have the same MAC.
     let signature = b"v1=7d06567885b19ba563fcb960d9d42ebcb14c2af04d0fb9e5571eec968751b126";
     let verifier = Verifier::new(Secret::new("whsec_test_secret").unwrap());
 
@@ -78,12 +78,12 @@ fn the_receipt_names_the_secret_that_matched() {
     let labels = ["a", "b", "c", "d"];
     let first = Verifier::new(secret("a"));
     let verifier =
-        labels[1..].iter().try_fold(first, |accepting, label| accepting.accept(secret(label)));
+        labels[1..].iter().try_fold(first, |accepting, label| accepting.with_secret(secret(label)));
     let verifier = verifier.unwrap();
 
     for label in labels {
         let delivery = Signer::new(secret(label)).sign(NOW, b"{}");
-        let headers = SignedHeaders::read(|header| delivery.lines(header)).unwrap();
+        let headers = SignedHeaders::parse(|header| delivery.value(header)).unwrap();
 
         let whole = verifier.verify(&headers, b"{}", NOW).unwrap();
         let pieces = verify_in_pieces(&verifier, &headers, &[b"{".into(), b"}".into()]).unwrap();
@@ -97,9 +97,9 @@ fn the_receipt_names_the_secret_that_matched() {
 fn a_secret_is_accepted_to_its_end_and_not_a_second_longer() {
     let at = |offset: u64| UnixTime::from_secs(NOW.as_secs() + offset);
     let verifier = Verifier::new(secret("new"))
-        .accept_until(secret("former"), at(60))
-        .and_then(|verifier| verifier.accept_until(secret("first"), at(0)))
-        .and_then(|verifier| verifier.accept(secret("backup")))
+        .with_secret_until(secret("former"), at(60))
+        .and_then(|verifier| verifier.with_secret_until(secret("first"), at(0)))
+        .and_then(|verifier| verifier.with_secret(secret("backup")))
         .unwrap();
 
     for (label, now, accepted) in [
@@ -114,7 +114,7 @@ fn a_secret_is_accepted_to_its_end_and_not_a_second_longer() {
         ("forger", at(0), false),
     ] {
         let delivery = Signer::new(secret(label)).sign(NOW, b"{}");
-        let headers = SignedHeaders::read(|header| delivery.lines(header)).unwrap();
+        let headers = SignedHeaders::parse(|header| delivery.value(header)).unwrap();
 
         let whole = verifier.verify(&headers, b"{}", now);
         let mut verification = verifier.begin(&headers, now).unwrap();
@@ -147,24 +147,44 @@ fn one_matching_value_of_a_list_is_enough() {
 #[test]
 fn a_stale_delivery_is_stale_whether_its_signature_matches_or_not() {
     let verifier = Verifier::new(secret("new"));
-    let stale = VerifyError::Stale { age: Duration::from_secs(301) };
+    let stale = |error: &VerifyError| match error {
+        VerifyError::Stale { age, .. } => *age == Duration::from_secs(301),
+        _ => false,
+    };
 
     for label in ["new", "forger"] {
         let delivery = Signer::new(secret(label)).sign(UnixTime::from_secs(1_699_999_699), b"{}");
-        let headers = SignedHeaders::read(|header| delivery.lines(header)).unwrap();
+        let headers = SignedHeaders::parse(|header| delivery.value(header)).unwrap();
 
-        assert_eq!(verifier.verify(&headers, b"{}", NOW), Err(stale));
-        assert_eq!(verifier.begin(&headers, NOW).unwrap_err(), stale);
+        let whole = verifier.verify(&headers, b"{}", NOW).unwrap_err();
+        assert!(stale(&whole), "{whole:?}");
+        assert_eq!(verifier.begin(&headers, NOW).unwrap_err(), whole);
     }
 }
 
 #[test]
-fn a_wider_tolerance_takes_an_older_delivery() {
+fn a_signers_verifier_accepts_what_it_signs() {
+    let signer = Signer::new(secret("new"));
+    let delivery = signer.sign(NOW, b"{}");
+    let headers = SignedHeaders::parse(|header| delivery.value(header)).unwrap();
+
+    let receipt = signer.verifier().verify(&headers, b"{}", NOW).unwrap();
+
+    assert_eq!(receipt.label().as_str(), "new");
+    assert_eq!(
+        signer.verifier().verify(&headers, b"[]", NOW),
+        Err(VerifyError::Mismatch),
+        "another body"
+    );
+}
+
+#[test]
+fn a_wider_tolerance_accepts_an_older_delivery() {
     let day = Duration::from_secs(86_400);
     let tolerance = Tolerance::default().with_max_age(day).unwrap();
     let verifier = Verifier::new(secret("new")).with_tolerance(tolerance);
     let delivery = Signer::new(secret("new")).sign(UnixTime::from_secs(1_699_913_600), b"{}");
-    let headers = SignedHeaders::read(|header| delivery.lines(header)).unwrap();
+    let headers = SignedHeaders::parse(|header| delivery.value(header)).unwrap();
 
     assert!(verifier.verify(&headers, b"{}", NOW).is_ok());
 }
@@ -172,7 +192,7 @@ fn a_wider_tolerance_takes_an_older_delivery() {
 #[test]
 fn debug_shows_neither_secret_nor_signature() {
     let delivery = Signer::new(Secret::new("hush-hush").unwrap()).sign(NOW, b"{}");
-    let headers = SignedHeaders::read(|header| delivery.lines(header)).unwrap();
+    let headers = SignedHeaders::parse(|header| delivery.value(header)).unwrap();
     let verifier = Verifier::new(Secret::new("hush-hush").unwrap());
     let hex = &delivery.signature()[3..];
 
@@ -206,8 +226,8 @@ proptest! {
     ) {
         let body = pieces.concat();
         let delivery = Signer::new(secret("new")).sign(NOW, &body);
-        let headers = SignedHeaders::read(|header| delivery.lines(header)).unwrap();
-        let verifier = Verifier::new(secret("old")).accept(secret("new")).unwrap();
+        let headers = SignedHeaders::parse(|header| delivery.value(header)).unwrap();
+        let verifier = Verifier::new(secret("old")).with_secret(secret("new")).unwrap();
 
         let whole = verifier.verify(&headers, &body, NOW);
 
@@ -219,9 +239,9 @@ proptest! {
     fn an_end_is_judged_by_the_time_of_the_check(end: u64, now: u64) {
         let now = UnixTime::from_secs(now);
         let verifier = Verifier::new(secret("new"));
-        let verifier = verifier.accept_until(secret("old"), UnixTime::from_secs(end)).unwrap();
+        let verifier = verifier.with_secret_until(secret("old"), UnixTime::from_secs(end)).unwrap();
         let delivery = Signer::new(secret("old")).sign(now, b"{}");
-        let headers = SignedHeaders::read(|header| delivery.lines(header)).unwrap();
+        let headers = SignedHeaders::parse(|header| delivery.value(header)).unwrap();
 
         let outcome = verifier.verify(&headers, b"{}", now);
 
@@ -244,7 +264,7 @@ proptest! {
         let mut changed = parts.map(<[u8]>::to_vec);
         let (part, offset) = locate(&changed, at.index(parts.concat().len()));
         changed[part][offset] ^= 1 << bit;
-        // `A` and `a` are one hex digit.
+        // `A` and `a` are the same hex digit.
         prop_assume!(!changed[1].eq_ignore_ascii_case(parts[1]) || part != 1);
 
         let [timestamp, signature, body] = &changed;

@@ -1,4 +1,5 @@
-//! A whole handler in process, bare and behind each way in. What verifying costs is the difference.
+//! A whole handler in process, without verification and with each layer and extractor. The
+//! difference is the cost of the verification.
 #![allow(missing_docs, reason = "criterion's macros")]
 #![expect(clippy::unwrap_used, reason = "a broken bench panics")]
 
@@ -17,16 +18,16 @@ const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 const SAMPLE: &str = include_str!("../../examples/sample.json");
 
 fn config() -> WebhookConfig {
-    WebhookConfig::new(Verifier::new(Secret::new("whsec_test_secret").unwrap())).clock(NOW)
+    WebhookConfig::new(Verifier::new(Secret::new("whsec_test_secret").unwrap())).with_clock(NOW)
 }
 
-/// The same secret, from a source that can be replaced.
+/// Returns a configuration with the same secret in a channel, from which it can be replaced.
 fn watched() -> WebhookConfig {
     let verifier = Verifier::new(Secret::new("whsec_test_secret").unwrap());
-    WebhookConfig::new(watch::Sender::new(Arc::new(verifier)).subscribe()).clock(NOW)
+    WebhookConfig::new(watch::Sender::new(Arc::new(verifier)).subscribe()).with_clock(NOW)
 }
 
-/// The same secret, looked up by an agent that a path could name, with and without a cache.
+/// Returns a configuration that looks the same secret up by agent, with or without a cache.
 fn looked_up(cached: bool) -> WebhookConfig {
     let verifier = Verifier::new(Secret::new("whsec_test_secret").unwrap());
     let tenant = Tenant::new(verifier, "my-agent");
@@ -34,8 +35,10 @@ fn looked_up(cached: bool) -> WebhookConfig {
         |_| Some("my-agent".to_owned()),
         move |_| ready(Ok::<_, Infallible>(Some(tenant.clone()))),
     );
-    let long = CacheConfig::default().known(1_000, Duration::from_secs(3_600));
-    WebhookConfig::new(if cached { lookup.cached(long) } else { lookup }).clock(NOW)
+    let long = CacheConfig::default()
+        .with_max_tenants(1_000)
+        .with_time_to_live(Duration::from_secs(3_600));
+    WebhookConfig::new(if cached { lookup.cached(long) } else { lookup }).with_clock(NOW)
 }
 
 fn signed() -> SignedDelivery {

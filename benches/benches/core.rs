@@ -1,12 +1,12 @@
-//! The core: header bytes to receipt, clock given.
+//! The core, from header bytes to receipt, with a fixed clock.
 #![allow(missing_docs, reason = "criterion's macros")]
 #![expect(clippy::unwrap_used, reason = "a broken bench panics")]
 
 use std::hint::black_box;
 
 use agentmail_verify::{
-    Header, MailReceived, Receipt, Secret, SignedDelivery, SignedHeaders, Signer, UnixTime,
-    Verifier, VerifyError, from_json,
+    Label, MailReceived, Receipt, Secret, SignedDelivery, SignedHeaders, Signer, UnixTime,
+    Verifier, VerifyError, WebhookHeader, from_json,
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 
@@ -15,35 +15,35 @@ const SAMPLE: &str = include_str!("../../examples/sample.json");
 const SIZES: [usize; 6] = [0, 64, 400, 1 << 10, 16 << 10, 256 << 10];
 
 fn secret(label: &str) -> Secret {
-    Secret::new(format!("secret of {label}")).unwrap().with_label(label).unwrap()
+    Secret::new(format!("secret of {label}")).unwrap().with_label(Label::new(label).unwrap())
 }
 
-/// The two headers as a server has them.
-struct Lines {
+/// The values of the two headers, as a server has them.
+struct HeaderValues {
     timestamp: String,
     signature: String,
 }
 
-impl From<SignedDelivery> for Lines {
+impl From<SignedDelivery> for HeaderValues {
     fn from(signed: SignedDelivery) -> Self {
         Self { timestamp: signed.timestamp().into(), signature: signed.signature().into() }
     }
 }
 
-fn sign(label: &str, at: UnixTime, body: &[u8]) -> Lines {
+fn sign(label: &str, at: UnixTime, body: &[u8]) -> HeaderValues {
     Signer::new(secret(label)).sign(at, body).into()
 }
 
-fn read(lines: &Lines) -> Result<SignedHeaders, VerifyError> {
-    SignedHeaders::read(|header| match header {
-        Header::Timestamp => Some(lines.timestamp.as_bytes()),
-        Header::Signature => Some(lines.signature.as_bytes()),
-        Header::Unsigned => None,
+fn read(values: &HeaderValues) -> Result<SignedHeaders, VerifyError> {
+    SignedHeaders::parse(|header| match header {
+        WebhookHeader::Timestamp => Some(values.timestamp.as_bytes()),
+        WebhookHeader::Signature => Some(values.signature.as_bytes()),
+        WebhookHeader::Unsigned => None,
     })
 }
 
-fn verify(verifier: &Verifier, lines: &Lines, body: &[u8]) -> Result<Receipt, VerifyError> {
-    verifier.verify(&read(lines)?, body, NOW)
+fn verify(verifier: &Verifier, values: &HeaderValues, body: &[u8]) -> Result<Receipt, VerifyError> {
+    verifier.verify(&read(values)?, body, NOW)
 }
 
 fn accept(c: &mut Criterion) {
@@ -89,10 +89,10 @@ fn refuse(c: &mut Criterion) {
     ] {
         group.bench_function(name, |b| {
             b.iter(|| {
-                SignedHeaders::read(|header| match header {
-                    Header::Timestamp => black_box(timestamp).map(str::as_bytes),
-                    Header::Signature => black_box(signature).map(str::as_bytes),
-                    Header::Unsigned => None,
+                SignedHeaders::parse(|header| match header {
+                    WebhookHeader::Timestamp => black_box(timestamp).map(str::as_bytes),
+                    WebhookHeader::Signature => black_box(signature).map(str::as_bytes),
+                    WebhookHeader::Unsigned => None,
                 })
                 .unwrap_err()
             });
@@ -103,7 +103,7 @@ fn refuse(c: &mut Criterion) {
 fn two_secrets(c: &mut Criterion) {
     let mut group = c.benchmark_group("two secrets, 400 bytes");
     let body = [b'x'; 400];
-    let verifier = Verifier::new(secret("new")).accept(secret("old")).unwrap();
+    let verifier = Verifier::new(secret("new")).with_secret(secret("old")).unwrap();
     for label in ["new", "old"] {
         let delivery = sign(label, NOW, &body);
         group.bench_function(label, |b| {

@@ -1,31 +1,31 @@
-//! Once-only handling: what a claim and its end cost, in memory.
+//! Once-only handling in memory: the cost of a claim and of its completion.
 #![allow(missing_docs, reason = "criterion's macros")]
 #![expect(clippy::unwrap_used, reason = "a broken bench panics")]
 
 use std::time::Duration;
 
 use agentmail_receive::{
-    Backend, Key, Memory,
-    dedupe::{Claimed, Owner},
+    MessageKey,
+    dedupe::{ClaimKey, ClaimOutcome, ClaimStore, MemoryStore, Owner},
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::FutureExt;
 
 const LEASE: Duration = Duration::from_secs(60);
-/// So short that the memory stays small: what has ended is pruned by the calls that follow.
+/// Short, so that the store stays small: later calls remove the keys that have expired.
 const RETENTION: Duration = Duration::from_millis(10);
 
 fn memory(c: &mut Criterion) {
-    let memory = Memory::new();
+    let memory = MemoryStore::new();
     let mut number = 0_u64;
     let mut next = || {
         number += 1;
-        Key::of_body("bench", &number.to_be_bytes())
+        ClaimKey::new("bench", MessageKey::of_body(&number.to_be_bytes()))
     };
     let handle = |key| {
         let owner = Owner::random();
         let claimed = memory.claim(key, owner, LEASE).now_or_never().unwrap().unwrap();
-        if claimed == Claimed::Now {
+        if claimed == ClaimOutcome::Granted {
             memory.complete(key, owner, RETENTION).now_or_never().unwrap().unwrap();
         }
         claimed

@@ -1,4 +1,4 @@
-"""Floods of what must be refused: how much memory a receiver takes, and whether genuine deliveries still get through."""
+"""Floods of requests that must be refused. Measures the memory of a receiver, and checks genuine deliveries."""
 
 import multiprocessing
 import socket
@@ -10,7 +10,7 @@ from receiver import LIMIT, SAMPLE, Receiver, head, signed, status
 from wrk import wrk
 
 CONNECTIONS = 64
-# The most that hyper reads ahead on one connection over HTTP/1, in bytes, by default.
+# How many bytes hyper reads ahead on one connection over HTTP/1 at most, by default.
 READ_AHEAD = 8192 + 4096 * 100
 
 
@@ -19,23 +19,23 @@ def small(headers, body=SAMPLE):
 
 
 def oversized(headers, piece):
-    """Bodies that go on until they are answered, from one process of its own."""
+    """Sends bodies that continue until the response arrives, in another process."""
 
     def run(receiver, seconds):
         counts = multiprocessing.Queue()
         process = multiprocessing.Process(target=send_oversized, args=(receiver, headers, piece, seconds, counts))
         process.start()
-        answers = counts.get()
+        statuses = counts.get()
         process.join()
-        # Closed under us counts as refused: the answer is lost, and the body was not read.
-        refused = answers[413] + answers[0]
-        return {"requests": answers.total(), "refused": refused, "broken": answers.total() - refused}
+        # A connection that the receiver closed is counted as refused: the response is lost, and the body was not read.
+        refused = statuses[413] + statuses[0]
+        return {"requests": statuses.total(), "refused": refused, "broken": statuses.total() - refused}
 
     return run
 
 
 def send_oversized(receiver, headers, piece, seconds, counts):
-    answers, until = Counter(), time.monotonic() + seconds
+    statuses, until = Counter(), time.monotonic() + seconds
 
     def send():
         while time.monotonic() < until:
@@ -45,8 +45,8 @@ def send_oversized(receiver, headers, piece, seconds, counts):
                     for _ in range(2 * LIMIT // 0x10000):
                         connection.sendall(piece)
                 except (BrokenPipeError, ConnectionResetError):
-                    pass  # The answer may still be there to read.
-                answers[status(connection)] += 1
+                    pass  # The response may still be readable.
+                statuses[status(connection)] += 1
                 wait_for_end(connection)
 
     threads = [threading.Thread(target=send) for _ in range(CONNECTIONS)]
@@ -54,17 +54,17 @@ def send_oversized(receiver, headers, piece, seconds, counts):
         thread.start()
     for thread in threads:
         thread.join()
-    counts.put(answers)
+    counts.put(statuses)
 
 
 def wait_for_end(connection):
-    """Until the receiver has closed too: it never holds more connections than there are threads here."""
+    """Waits until the receiver has closed the connection, so that it has at most one connection per thread."""
     try:
         connection.shutdown(socket.SHUT_WR)
         while connection.recv(0x10000):
             pass
     except OSError:
-        pass  # It was the first to close.
+        pass  # The receiver has closed it first.
 
 
 FLOODS = {
@@ -78,18 +78,18 @@ FLOODS = {
 
 
 def flood(name, kind, seconds):
-    """Floods a fresh receiver; returns a row, and what went wrong."""
-    # One arena: what glibc's malloc keeps for each thread beside it is no memory that the receiver asked for.
+    """Floods a new receiver. Returns a row, and the faults."""
+    # One arena, because glibc's malloc otherwise keeps unused memory for each thread.
     receiver = Receiver(name, MALLOC_ARENA_MAX="1")
     try:
         first = receiver.deliver()
         idle = receiver.peak()
-        answers, waits, over = Counter(), [], threading.Event()
+        statuses, waits, over = Counter(), [], threading.Event()
 
         def deliver():
             while not over.is_set():
                 started = time.monotonic()
-                answers[receiver.deliver()] += 1
+                statuses[receiver.deliver()] += 1
                 waits.append(time.monotonic() - started)
                 time.sleep(0.01)
 
@@ -106,14 +106,14 @@ def flood(name, kind, seconds):
 
     bound = 1.2 * idle + CONNECTIONS * (2 * LIMIT + READ_AHEAD)
     row = {"receiver": name, "flood": kind, "requests": counted["requests"], "refused": counted["refused"],
-           "genuine": answers.total(), "accepted": answers[200], "slowest_ms": max(waits, default=0) * 1e3,
+           "genuine": statuses.total(), "accepted": statuses[200], "slowest_ms": max(waits, default=0) * 1e3,
            "idle": idle, "peak": peak, "bound": bound}
     faults = []
-    if first != 200 or answers.total() == 0 or answers[200] != answers.total():
-        faults.append(f"genuine deliveries were answered {dict(answers)}, the first {first}")
+    if first != 200 or statuses.total() == 0 or statuses[200] != statuses.total():
+        faults.append(f"genuine deliveries got the statuses {dict(statuses)}, the first got {first}")
     if peak > bound:
-        faults.append(f"it took {peak} bytes, more than {bound:.0f}")
-    # What wrk has under way when its time is up is sent but not answered.
+        faults.append(f"the receiver used {peak} bytes, more than {bound:.0f}")
+    # When its time ends, wrk does not wait for the responses to its last requests.
     if counted["refused"] + CONNECTIONS < counted["requests"] or counted["refused"] == 0:
         faults.append(f"not all of the flood was refused: {counted}")
     return row, [f"{name}, {kind}: {fault}" for fault in faults]

@@ -1,4 +1,4 @@
-"""Genuine deliveries at full load: ours beside bare receivers, in alternating rounds."""
+"""Genuine deliveries at full load, to our receivers and to bare ones in alternating rounds."""
 
 from statistics import median
 
@@ -10,27 +10,27 @@ GROUPS = [("bare_axum", "axum_layer", "axum_extractor"), ("bare_actix", "actix_m
 
 
 def spread(values):
-    """The median, and between which values all but a tenth at either end lie."""
+    """Returns the median, and the limits within which 80 % of the values are."""
     values = sorted(values)
     cut = len(values) // 10
     return {"median": median(values), "low": values[cut], "high": values[-1 - cut]}
 
 
 def rates(rounds, seconds):
-    """Returns a row per receiver, and what went wrong."""
+    """Returns a row for each receiver, and the faults."""
     receivers = [Receiver(name) for group in GROUPS for name in group]
     samples = {receiver.name: [] for receiver in receivers}
     faults = []
     try:
         for round in range(rounds + 1):
             for at in range(len(receivers)):
-                # Another one begins each round.
+                # Each round begins with another receiver.
                 receiver = receivers[(round + at) % len(receivers)]
                 # A delivery stays fresh for 300 seconds, and so for the whole round.
                 counted = wrk(receiver, signed(SAMPLE), SAMPLE, seconds, CONNECTIONS)
                 if counted["refused"] or counted["broken"] or not counted["requests"]:
                     faults.append(f"{receiver.name}: genuine deliveries at full load: {counted}")
-                if round > 0:  # The first warms up.
+                if round > 0:  # The first round is a warm-up.
                     samples[receiver.name].append(counted)
     finally:
         for receiver in receivers:

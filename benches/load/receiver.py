@@ -1,4 +1,4 @@
-"""A receiver under load, and the deliveries it is sent: signed by Python, as the service would."""
+"""A receiver under load, and deliveries that Python has signed as the service does."""
 
 import hashlib
 import hmac
@@ -19,7 +19,7 @@ with open(os.path.join(ROOT, "examples", "sample.json"), "rb") as sample:
 
 
 def signed(body, secret=SECRET, age=0):
-    """The headers of a delivery: names and values."""
+    """Returns the headers of a delivery: names and values."""
     timestamp = str(int(time.time()) - age)
     mac = hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
     return {"Content-Type": "application/json", "X-AgentMail-Timestamp": timestamp, "X-AgentMail-Signature": f"v1={mac}"}
@@ -31,14 +31,14 @@ def head(headers):
 
 
 def status(connection):
-    """Reads an answer; returns its status, 0 if none came."""
-    answer = b""
+    """Reads a response. Returns its status, or 0 without a response."""
+    response = b""
     try:
-        while b"\r\n\r\n" not in answer and (piece := connection.recv(4096)):
-            answer += piece
+        while b"\r\n\r\n" not in response and (piece := connection.recv(4096)):
+            response += piece
     except ConnectionResetError:
-        pass  # What came before it counts.
-    return int(answer.split()[1]) if answer else 0
+        pass  # The bytes before the reset are the response.
+    return int(response.split()[1]) if response else 0
 
 
 class Receiver:
@@ -47,28 +47,38 @@ class Receiver:
     def __init__(self, name, **settings):
         self.name = name
         self.log = tempfile.TemporaryFile()
-        environment = dict(os.environ, WEBHOOK_SIGNING_SECRET=SECRET, LISTEN="127.0.0.1:0",
-                           RUST_LOG="agentmail=warn,agentmail_examples::environment=info", **settings)
+        # A port that is free now, because at this level the log does not say where the receiver listens.
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        environment = dict(os.environ, WEBHOOK_SIGNING_SECRET=SECRET, LISTEN=f"127.0.0.1:{self.port}",
+                           RUST_LOG="agentmail=warn", **settings)
         binary = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release", name)
         self.process = subprocess.Popen([binary], env=environment, stdout=self.log)
-        while not (address := re.search(rb"http://127\.0\.0\.1:(\d+)", os.pread(self.log.fileno(), 4096, 0))):
+        while not self.listens():
             if self.process.poll() is not None:
                 raise SystemExit(f"{name} ended with status {self.process.returncode}")
             time.sleep(0.01)
-        self.port = int(address[1])
+
+    def listens(self):
+        try:
+            with self.connect() as connection:
+                # Without a listener, a connection to a local port can be connected to itself.
+                return connection.getsockname() != connection.getpeername()
+        except ConnectionRefusedError:
+            return False
 
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     def deliver(self):
-        """Sends a genuine delivery on a connection of its own; returns the status."""
+        """Sends a genuine delivery on a new connection. Returns the status."""
         with self.connect() as connection:
             headers = signed(SAMPLE) | {"Content-Length": len(SAMPLE), "Connection": "close"}
             connection.sendall(head(headers) + SAMPLE)
             return status(connection)
 
     def peak(self):
-        """The most memory it has held, in bytes."""
+        """Returns the peak memory in bytes."""
         with open(f"/proc/{self.process.pid}/status") as file:
             return int(re.search(r"VmHWM:\s+(\d+)", file.read())[1]) * 1024
 

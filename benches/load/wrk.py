@@ -1,4 +1,4 @@
-"""Runs wrk, which sends one request over and over, and returns what it counted."""
+"""Runs wrk, which repeats one request, and returns its counts."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import tempfile
 
 from receiver import head
 
-# `wrk` counts every answer above 399 as an error of status.
+# `wrk` counts every status above 399 as a status error.
 SCRIPT = """
 function request() return REQUEST end
 function done(summary, latency)
@@ -20,7 +20,7 @@ end
 
 
 def install():
-    """Installs wrk from Debian's packages where it is missing."""
+    """Installs wrk from Debian's packages if it is missing."""
     if not shutil.which("wrk"):
         print("missing: wrk; installing it needs Debian's apt-get, as root or by sudo")
         as_root = [] if os.getuid() == 0 else ["sudo"]
@@ -33,7 +33,7 @@ def literal(text):
 
 
 def wrk(receiver, headers, body, seconds, connections):
-    """Latencies are in milliseconds. Without a Content-Length of its own, a request gets that of its body."""
+    """Returns the counts, with latencies in milliseconds. wrk adds the Content-Length if the headers have none."""
     request = head({"Content-Length": len(body)} | headers) + body
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(f"REQUEST = {literal(request)}\n{SCRIPT}")

@@ -58,7 +58,7 @@ for colour, contender in zip(COLOURS, contenders):
     line = " ".join(f"{x(size):.1f},{y(points[size]):.1f}" for size in sizes)
     out.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
     labels.append([y(points[sizes[-1]]), colour, contender])
-# Labels stand beside the last point, pushed apart where they would overlap.
+# Each label is to the right of the last point. Labels that would overlap are moved apart.
 labels.sort(reverse=True)
 for above, label in zip(labels, labels[1:]):
     label[0] = min(label[0], above[0] - 15)

@@ -1,3 +1,4 @@
-//! Criterion benches; `cargo bench -p agentmail-benches`. Other crates stand beside ours in
-//! `benches/peers`, which interleaves them.
+//! Criterion benches. Run them with `cargo bench -p agentmail-benches`.
+//!
+//! `benches/peers` compares our crates with others.
 #![forbid(unsafe_code)]

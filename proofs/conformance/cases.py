@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes cases.json: what a receiver must answer to each delivery, whichever way it comes in.
+"""Writes cases.json: deliveries, and the response that every receiver must give to each.
 
-Signatures are made with Python's hmac. Text stands for bytes: each character, U+0000 to U+00FF, is one byte.
+Python's hmac makes the signatures. In the texts, each character from U+0000 to U+00FF is one byte.
 
 Usage: proofs/conformance/cases.py > proofs/conformance/cases.json
 """
@@ -34,7 +34,7 @@ def both(timestamp, body, secret=SECRET):
 
 
 def shorten(frames):
-    """Writes one long run of a character in a frame as {"text", "times"}, so that the file can be read."""
+    """Writes each long run of one character in a frame as {"text", "times"}, which keeps the file readable."""
     shortened = []
     for frame in frames:
         pieces = [{"text": match[1], "times": len(match[0])} if match[1] else match[0]
@@ -44,13 +44,13 @@ def shorten(frames):
 
 
 def case(family, name, status, code=None, *, headers=None, body=MAIL, frames=None, end="complete", now=NOW,
-         answer=None, takes="event", threats=(), path="/", **config):
+         response=None, takes="event", threats=(), path="/", **config):
     cases.append({
         "family": family, "name": name, "threats": list(threats), "takes": takes,
         "path": path, "headers": both(NOW, body) if headers is None else headers,
         "frames": shorten([body] if frames is None else frames), "end": end,
         "now": now, "config": config,
-        "expected": {"status": status, "code": code, "answer": answer if status != 200 or answer else "msg-1"},
+        "expected": {"status": status, "code": code, "body": response if status != 200 or response else "msg-1"},
     })
 
 
@@ -77,10 +77,10 @@ accepted("signature", "upper-case hex", headers=with_signature("v1=" + hexed.upp
 accepted("signature", "mixed-case hex", headers=with_signature("v1=" + hexed[:32].upper() + hexed[32:]))
 accepted("signature", "header names in lower case", headers=[[name.lower(), value] for name, value in good])
 accepted("signature", "header names in upper case", headers=[[name.upper(), value] for name, value in good])
-accepted("signature", "a list, the good one first", headers=with_signature(f"v1={hexed},v1={'0' * 64}"))
-accepted("signature", "a list, the good one last", headers=with_signature(f"v1={'0' * 64},v1={hexed}"))
-accepted("signature", "spaces round the items", headers=with_signature(f"v2=x ,  v1={hexed}  , v3=y"))
-accepted("signature", "another scheme before", headers=with_signature(f"v0=zz,v1={hexed}"))
+accepted("signature", "a list, the valid signature first", headers=with_signature(f"v1={hexed},v1={'0' * 64}"))
+accepted("signature", "a list, the valid signature last", headers=with_signature(f"v1={'0' * 64},v1={hexed}"))
+accepted("signature", "spaces around the items", headers=with_signature(f"v2=x ,  v1={hexed}  , v3=y"))
+accepted("signature", "another scheme first", headers=with_signature(f"v0=zz,v1={hexed}"))
 accepted("signature", "another scheme with odd text", headers=with_signature(f"v1={hexed},sha-3=a=b;\xff"))
 accepted("signature", "other schemes of letters, digits, dots, dashes and underscores",
          headers=with_signature(f"Ed25519-sha_2.x=1,v1={hexed}"))
@@ -92,7 +92,7 @@ for name, value, code in [
     ("65 digits", f"v1={hexed}0", "malformed_signature"),
     ("128 digits", f"v1={hexed}{hexed}", "malformed_signature"),
     ("one byte less", f"v1={hexed[:62]}", "malformed_signature"),
-    ("half of it", f"v1={hexed[:32]}", "malformed_signature"),
+    ("half of the digits", f"v1={hexed[:32]}", "malformed_signature"),
     ("not hex", f"v1={hexed[:63]}g", "malformed_signature"),
     ("0x and 62 digits", f"v1=0x{hexed[2:]}", "malformed_signature"),
     ("0x and 64 digits", f"v1=0x{hexed}", "malformed_signature"),
@@ -105,20 +105,20 @@ for name, value, code in [
     ("an empty item", f"v1={hexed},", "malformed_signature"),
     ("semicolons", f"v1={hexed};v1={hexed}", "malformed_signature"),
     ("nine items", "v2=x," * 8 + f"v1={hexed}", "malformed_signature"),
-    ("a malformed v1 before a good one", f"v1=00,v1={hexed}", "malformed_signature"),
-    ("a malformed v1 after a good one", f"v1={hexed},v1=00", "malformed_signature"),
+    ("a malformed v1 before a valid one", f"v1=00,v1={hexed}", "malformed_signature"),
+    ("a malformed v1 after a valid one", f"v1={hexed},v1=00", "malformed_signature"),
     ("only another scheme", f"v2={hexed}", "unsupported_scheme"),
     ("the scheme of another service", f"sha256={hexed}", "unsupported_scheme"),
     ("an upper-case scheme", f"V1={hexed}", "unsupported_scheme"),
-    ("a scheme that begins alike", f"v10={hexed}", "unsupported_scheme"),
+    ("a scheme that begins with v1", f"v10={hexed}", "unsupported_scheme"),
     ("zeros", "v1=" + "0" * 64, "mismatch"),
     ("the first digit flipped", "v1=" + ("1" if hexed[0] == "0" else "0") + hexed[1:], "mismatch"),
     ("the last digit flipped", f"v1={hexed[:63]}" + ("1" if hexed[63] == "0" else "0"), "mismatch"),
-    ("eight wrong ones", ",".join(["v1=" + "0" * 64] * 8), "mismatch"),
+    ("eight wrong signatures", ",".join(["v1=" + "0" * 64] * 8), "mismatch"),
 ]:
     refused("signature", name, code, headers=with_signature(value), threats=[3] if "less" in name or "half" in name or "no digits" in name else [])
 for name, body, key in [
-    ("of the body alone", None, SECRET), ("with another secret", MAIL, "another secret"),
+    ("over the body without the timestamp", None, SECRET), ("with another secret", MAIL, "another secret"),
     ("with the secret decoded from hex", MAIL, "\xde\xad"), ("with a line end after the secret", MAIL, SECRET + "\n"),
 ]:
     text = hmac.new(key.encode("latin-1"), MAIL.encode() if body is None else f"{NOW}.{MAIL}".encode(), hashlib.sha256)
@@ -137,19 +137,19 @@ for name, header, bad in [("signature", signature, "v1=" + "0" * 64), ("signatur
                           ("timestamp", stamp, str(NOW - 1)), ("timestamp", stamp, "x")]:
     code = f"duplicate_{name}"
     twin = [header[0].lower(), bad]
-    refused("presence", f"{name}: good, then {bad[:6]}", code, headers=good + [twin], threats=[14])
-    refused("presence", f"{name}: {bad[:6]}, then good", code, headers=[twin] + good, threats=[14])
-refused("presence", "signature: the same twice", "duplicate_signature", headers=good + [signature], threats=[14])
-refused("presence", "timestamp: the same twice", "duplicate_timestamp", headers=good + [stamp], threats=[14])
-refused("presence", "unsigned, nothing beside", "unsigned", headers=[[UNSIGNED, "1"]], threats=[2])
-refused("presence", "unsigned, a timestamp beside", "unsigned", headers=[stamp, [UNSIGNED, "1"]])
-refused("presence", "unsigned twice", "unsigned", headers=[[UNSIGNED, "1"], [UNSIGNED, "1"]])
+    refused("presence", f"{name}: valid, then {bad[:6]}", code, headers=good + [twin], threats=[14])
+    refused("presence", f"{name}: {bad[:6]}, then valid", code, headers=[twin] + good, threats=[14])
+refused("presence", "signature: duplicated", "duplicate_signature", headers=good + [signature], threats=[14])
+refused("presence", "timestamp: duplicated", "duplicate_timestamp", headers=good + [stamp], threats=[14])
+refused("presence", "unsigned, and no other header", "unsigned", headers=[[UNSIGNED, "1"]], threats=[2])
+refused("presence", "unsigned, with a timestamp", "unsigned", headers=[stamp, [UNSIGNED, "1"]])
+refused("presence", "unsigned, duplicated", "unsigned", headers=[[UNSIGNED, "1"], [UNSIGNED, "1"]])
 refused("presence", "unsigned: 0", "missing_signature", headers=[stamp, [UNSIGNED, "0"]])
-refused("presence", "unsigned, a forged signature beside", "mismatch",
+refused("presence", "unsigned, with a forged signature", "mismatch",
         headers=both(NOW, MAIL, "another secret") + [[UNSIGNED, "1"]])
-refused("presence", "unsigned, an empty signature beside", "malformed_signature",
+refused("presence", "unsigned, with an empty signature", "malformed_signature",
         headers=[stamp, [SIGNATURE, ""], [UNSIGNED, "1"]])
-accepted("presence", "unsigned, a good signature beside", headers=good + [[UNSIGNED, "1"]])
+accepted("presence", "unsigned, with a valid signature", headers=good + [[UNSIGNED, "1"]])
 
 refused("presence", "both malformed", "malformed_timestamp", headers=[[TIMESTAMP, "x"], [SIGNATURE, "y"]])
 refused("presence", "a signature of another scheme, no timestamp", "missing_timestamp", headers=[[SIGNATURE, "v2=x"]])
@@ -172,9 +172,9 @@ case("timestamp", "the body that the dot was moved from", 422, "malformed_json",
 
 # -- Freshness ----------------------------------------------------------------------------------------
 for name, now, tolerance in [
-    ("300 s old", NOW + 300, {}), ("300 s ahead", NOW - 300, {}), ("exactly now", NOW, {}),
+    ("300 s old", NOW + 300, {}), ("300 s ahead", NOW - 300, {}), ("no difference", NOW, {}),
     ("exactly max_age", NOW + 60, {"max_age": 60, "max_ahead": 5}), ("exactly max_ahead", NOW - 5, {"max_age": 60, "max_ahead": 5}),
-    ("no difference allowed, none there", NOW, {"max_age": 0, "max_ahead": 0}),
+    ("no difference allowed, and none", NOW, {"max_age": 0, "max_ahead": 0}),
     ("a month allowed", NOW + 2_592_000, {"max_age": 2_592_000, "max_ahead": 0}),
 ]:
     accepted("freshness", name, now=now, **tolerance)
@@ -184,37 +184,37 @@ for name, now, code, tolerance in [
     ("one past max_ahead", NOW - 6, "too_far_ahead", {"max_age": 60, "max_ahead": 5}),
     ("no difference allowed, one second old", NOW + 1, "stale", {"max_age": 0, "max_ahead": 0}),
     ("no difference allowed, one second ahead", NOW - 1, "too_far_ahead", {"max_age": 0, "max_ahead": 0}),
-    ("our clock at 1970", 0, "too_far_ahead", {}), ("our clock at its end", 2**64 - 1, "stale", {}),
+    ("the receiver's clock at 1970", 0, "too_far_ahead", {}), ("the receiver's clock at its maximum", 2**64 - 1, "stale", {}),
 ]:
     refused("freshness", name, code, now=now, threats=[8], **tolerance)
-refused("freshness", "the end of time at the end of time, forged", "mismatch",
+refused("freshness", "the maximum time, signed and received at that time, forged", "mismatch",
         headers=both(2**64 - 1, MAIL, "another secret"), now=2**64 - 1, threats=[7])
-accepted("freshness", "the end of time at the end of time", headers=both(2**64 - 1, MAIL), now=2**64 - 1)
-accepted("freshness", "1970 in 1970", headers=both(0, MAIL), now=0)
+accepted("freshness", "the maximum time, signed and received at that time", headers=both(2**64 - 1, MAIL), now=2**64 - 1)
+accepted("freshness", "1970, signed and received at that time", headers=both(0, MAIL), now=0)
 refused("freshness", "stale and forged", "stale", headers=both(NOW, MAIL, "another secret"), now=NOW + 301)
 
 # -- Secrets ------------------------------------------------------------------------------------------
 OLD_AND_NEW = {"secrets": [["new", "the new secret"], ["old", "the old secret"]]}
 for label in ("new", "old"):
-    accepted("secrets", f"the {label} one of two", headers=both(NOW, MAIL, f"the {label} secret"), label=label, **OLD_AND_NEW)
-refused("secrets", "neither of two", "mismatch", **OLD_AND_NEW)
-accepted("secrets", "signed with both", label="new",
+    accepted("secrets", f"the {label} secret of two", headers=both(NOW, MAIL, f"the {label} secret"), label=label, **OLD_AND_NEW)
+refused("secrets", "neither secret of two", "mismatch", **OLD_AND_NEW)
+accepted("secrets", "signed with both secrets", label="new",
          headers=[stamp, [SIGNATURE, sign(NOW, MAIL, "the old secret") + "," + sign(NOW, MAIL, "the new secret")]], **OLD_AND_NEW)
 FOUR = {"secrets": [[name, f"secret {name}"] for name in "abcd"]}
-accepted("secrets", "the last of four", headers=both(NOW, MAIL, "secret d"), label="d", **FOUR)
-refused("secrets", "a fifth beside four", "mismatch", headers=both(NOW, MAIL, "secret e"), **FOUR)
+accepted("secrets", "the last secret of four", headers=both(NOW, MAIL, "secret d"), label="d", **FOUR)
+refused("secrets", "a fifth secret", "mismatch", headers=both(NOW, MAIL, "secret e"), **FOUR)
 for name, secret in [("looks like base64", "whsec_c2VjcmV0"), ("looks like hex", "deadbeef"), ("two words", "two words"),
                      ("longer than a block", "k" * 200), ("exactly a block", "k" * 64), ("one byte", "k"), ("not UTF-8", "k\xff\xfe")]:
     accepted("secrets", f"a secret that {name}", headers=both(NOW, MAIL, secret), secrets=[["default", secret]], threats=[16])
 
 for name, now, end, accepts in [("in its last second", NOW, NOW, True), ("one second past its end", NOW, NOW - 1, False),
-                                ("before its end", NOW, NOW + 1, True), ("past its end by our clock, not the sender's", NOW + 1, NOW, False),
-                                ("without an end in sight", NOW, 2**64 - 1, True)]:
-    case("secrets", f"the old one, {name}", 200 if accepts else 403, None if accepts else "mismatch", now=now, threats=[35],
+                                ("before its end", NOW, NOW + 1, True), ("past its end by the receiver's clock, not by the sender's", NOW + 1, NOW, False),
+                                ("with the maximum end", NOW, 2**64 - 1, True)]:
+    case("secrets", f"the old secret, {name}", 200 if accepts else 403, None if accepts else "mismatch", now=now, threats=[35],
          headers=both(NOW, MAIL, "the old secret"), label="old", ends={"old": end}, **OLD_AND_NEW)
-accepted("secrets", "the new one, past the old one's end", headers=both(NOW, MAIL, "the new secret"), label="new", ends={"old": 0}, **OLD_AND_NEW)
+accepted("secrets", "the new secret, past the end of the old one", headers=both(NOW, MAIL, "the new secret"), label="new", ends={"old": 0}, **OLD_AND_NEW)
 
-# -- Sources: whose secrets count, looked up by the agent in the path ------------------------------------
+# -- Sources: secrets that are looked up by the agent in the path ----------------------------------------
 TENANTS = {"tenants": {"my-agent": "secret of mine", "your-agent": "secret of yours", "an agent": "secret of another"}}
 MINE, YOURS = "/agents/my-agent/webhook", "/agents/your-agent/webhook"
 
@@ -223,63 +223,63 @@ def mail_of(agent):
     return json.dumps({"type": "mail.received", "agent_id": agent, "message_id": "msg-1"})
 
 
-accepted("source", "each at its own path: mine", path=MINE, headers=both(NOW, MAIL, "secret of mine"), **TENANTS)
-accepted("source", "each at its own path: yours", path=YOURS, body=mail_of("your-agent"),
+accepted("source", "my secret at my path", path=MINE, headers=both(NOW, MAIL, "secret of mine"), **TENANTS)
+accepted("source", "your secret at your path", path=YOURS, body=mail_of("your-agent"),
          headers=both(NOW, mail_of("your-agent"), "secret of yours"), **TENANTS)
 accepted("source", "an agent whose id is percent-encoded in the path", path="/agents/an%20agent/webhook", body=mail_of("an agent"),
          headers=both(NOW, mail_of("an agent"), "secret of another"), **TENANTS)
-accepted("source", "a query behind the path", path=MINE + "?agent=your-agent", headers=both(NOW, MAIL, "secret of mine"), **TENANTS)
+accepted("source", "a query after the path", path=MINE + "?agent=your-agent", headers=both(NOW, MAIL, "secret of mine"), **TENANTS)
 for name, path, secret in [("my secret at your path", YOURS, "secret of mine"), ("your secret at my path", MINE, "secret of yours"),
                            ("no tenant's secret", MINE, SECRET)]:
     refused("source", name, "mismatch", path=path, headers=both(NOW, MAIL, secret), threats=[33], **TENANTS)
-for name, body in [("another agent", mail_of("your-agent")), ("another case", mail_of("My-Agent")), ("no agent", '{"type":"mail.received","message_id":"msg-1"}'),
+for name, body in [("another agent", mail_of("your-agent")), ("the agent in another case", mail_of("My-Agent")), ("no agent", '{"type":"mail.received","message_id":"msg-1"}'),
                    ("an empty agent", mail_of("")), ("a list of agents", '{"type":"mail.received","agent_id":["my-agent"],"message_id":"msg-1"}'),
-                   ("two agents", MAIL[:-1] + ',"agent_id":"your-agent"}'), ("mine twice", MAIL[:-1] + ',"agent_id":"my-agent"}'),
-                   ("mine in a deeper object", '{"mail":{"agent_id":"my-agent"}}'), ("an array", '["mail.received","my-agent","msg-1"]'),
-                   ("no JSON", "my-agent"), ("no UTF-8", MAIL.replace("hello", "\xff")), ("nothing at all", "")]:
+                   ("two agents", MAIL[:-1] + ',"agent_id":"your-agent"}'), ("my agent twice", MAIL[:-1] + ',"agent_id":"my-agent"}'),
+                   ("my agent in a nested object", '{"mail":{"agent_id":"my-agent"}}'), ("an array", '["mail.received","my-agent","msg-1"]'),
+                   ("no JSON", "my-agent"), ("no UTF-8", MAIL.replace("hello", "\xff")), ("an empty body", "")]:
     refused("source", f"my secret, my path, and {name}", "other_agent", path=MINE, body=body, headers=both(NOW, body, "secret of mine"), threats=[33], **TENANTS)
     refused("source", f"the same for a single tenant: {name}", "other_agent", body=body, agent="my-agent", threats=[33])
-accepted("source", "a single tenant, for its agent", agent="my-agent")
+accepted("source", "a single tenant, and its agent", agent="my-agent")
 OTHER = '{"type":"mail.bounced","agent_id":"my-agent"}'
-accepted("source", "another type of event, for its agent", path=MINE, body=OTHER, answer="mail.bounced", headers=both(NOW, OTHER, "secret of mine"), **TENANTS)
+accepted("source", "another type of event, and its agent", path=MINE, body=OTHER, response="mail.bounced", headers=both(NOW, OTHER, "secret of mine"), **TENANTS)
 refused("source", "a forgery for another agent: the signature comes first", "mismatch", path=MINE, body=mail_of("your-agent"), **TENANTS)
 for name, path in [("an unknown tenant", "/agents/nobody/webhook"), ("no tenant in the path", "/agents//webhook"), ("a path of another form", "/"),
                    ("two segments", "/agents/my-agent/x/webhook"), ("a name that is not UTF-8", "/agents/%ff/webhook"),
                    ("a name in other case", "/agents/MY-AGENT/webhook")]:
     refused("source", name, "unknown_tenant", path=path, headers=both(NOW, MAIL, "secret of mine"), **TENANTS)
-refused("source", "an unknown tenant, and stale: the source comes first", "unknown_tenant", path="/agents/nobody/webhook", now=NOW + 301, **TENANTS)
+refused("source", "an unknown tenant, and stale: the lookup comes first", "unknown_tenant", path="/agents/nobody/webhook", now=NOW + 301, **TENANTS)
 refused("source", "an unknown tenant, and unsigned: the headers come first", "missing_signature", path="/agents/nobody/webhook", headers=[], threats=[34], **TENANTS)
 refused("source", "a known tenant, and stale", "stale", path=MINE, now=NOW + 301, **TENANTS)
 case("source", "a known tenant, and too long", 413, "body_too_large", path=MINE, body_limit=10, **TENANTS)
 case("source", "a known tenant, and a body that stalls", 408, "body_timeout", path=MINE, frames=[], end="stalled", **TENANTS)
-for state, code in [("failing", "source_failed"), ("stalled", "source_timeout")]:
-    case("source", f"{state}", 503, code, path=MINE, headers=both(NOW, MAIL, "secret of mine"), store=state, **TENANTS)
-    case("source", f"{state}, and the body stalls", 503, code, path=MINE, frames=[], end="stalled", store=state, **TENANTS)
-    refused("source", f"{state}, and unsigned", "missing_signature", path=MINE, headers=[], store=state, threats=[34], **TENANTS)
-    refused("source", f"{state}, and malformed", "malformed_signature", path=MINE, headers=with_signature("v1=00"), store=state, threats=[34], **TENANTS)
+for state, code in [("failing", "lookup_failed"), ("stalled", "lookup_timeout")]:
+    case("source", f"a {state} store", 503, code, path=MINE, headers=both(NOW, MAIL, "secret of mine"), store=state, **TENANTS)
+    case("source", f"a {state} store, and the body stalls", 503, code, path=MINE, frames=[], end="stalled", store=state, **TENANTS)
+    refused("source", f"a {state} store, and unsigned", "missing_signature", path=MINE, headers=[], store=state, threats=[34], **TENANTS)
+    refused("source", f"a {state} store, and malformed", "malformed_signature", path=MINE, headers=with_signature("v1=00"), store=state, threats=[34], **TENANTS)
 
 # -- Bodies: the MAC covers bytes ----------------------------------------------------------------------
 variants = {
     "compact": MAIL,
     "pretty": '{\n  "type": "mail.received",\n  "agent_id": "my-agent",\n  "message_id": "msg-1",\n  "subject": "hello"\n}',
     "CRLF": '{\r\n"type":"mail.received","agent_id":"my-agent","message_id":"msg-1","subject":"hello"}\r\n',
-    "a line end behind": MAIL + "\n",
-    "a space before": " " + MAIL,
+    "a line end after it": MAIL + "\n",
+    "a space before it": " " + MAIL,
     "reordered": '{"subject":"hello","message_id":"msg-1","agent_id":"my-agent","type":"mail.received"}',
     "escaped": MAIL.replace("hello", "\\u0068ello"),
 }
 for name, body in variants.items():
     accepted("body", name, body=body)
-    for other, otherwise in variants.items():
+    for other, other_body in variants.items():
         if name != other:
-            refused("body", f"signature of {name}, {other} sent", "mismatch", headers=both(NOW, body), body=otherwise, threats=[10])
+            refused("body", f"signature of {name}, {other} sent", "mismatch", headers=both(NOW, body), body=other_body, threats=[10])
 accepted("body", "UTF-8", body=MAIL.replace("hello", "S\u00e9ance \u2709".encode().decode("latin-1")))
 accepted("body", "in frames of one byte", frames=list(MAIL))
 accepted("body", "in two frames", frames=[MAIL[:10], MAIL[10:]])
 accepted("body", "with empty frames", frames=["", MAIL[:10], "", MAIL[10:], ""])
-refused("body", "cut", "mismatch", frames=[MAIL[:-1]], threats=[10])
-refused("body", "emptied", "mismatch", frames=[], threats=[10])
-refused("body", "one byte more", "mismatch", frames=[MAIL, "\x00"], threats=[10])
+refused("body", "the last byte missing", "mismatch", frames=[MAIL[:-1]], threats=[10])
+refused("body", "empty", "mismatch", frames=[], threats=[10])
+refused("body", "one byte added", "mismatch", frames=[MAIL, "\x00"], threats=[10])
 refused("body", "one bit flipped", "mismatch", frames=[MAIL.replace("hello", "hellp")])
 GZIP = "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xab\x56\x2a\xa9\x2c\x48\x55\xb2\x52\xca\x2f\xc9\x48\x2d\x52\xaa\x05\x00\x31\xee\x4e\x5f\x10\x00\x00\x00"
 case("body", "compressed: verified as sent, never decompressed", 422, "malformed_json", body=GZIP,
@@ -295,10 +295,10 @@ accepted("limits", "exactly the limit", body=at_limit, body_limit=LIMIT)
 accepted("limits", "exactly the limit, declared", body=at_limit, headers=both(NOW, at_limit) + length(LIMIT), body_limit=LIMIT)
 accepted("limits", "exactly the limit, in frames", body=at_limit, frames=[at_limit[i:i + 100] for i in range(0, LIMIT, 100)], body_limit=LIMIT)
 for name, more in [("one over", {}), ("one over, declared", {"headers": both(NOW, over) + length(LIMIT + 1)}),
-                   ("one over, declared as less", {"headers": both(NOW, over) + length(3)}),
+                   ("one over, declared as shorter", {"headers": both(NOW, over) + length(3)}),
                    ("one over, in frames", {"frames": [over[i:i + 100] for i in range(0, LIMIT + 1, 100)]}),
                    ("one over, declared in odd text", {"headers": both(NOW, over) + length("many")}),
-                   ("declared only", {"headers": good + length(LIMIT + 1), "body": MAIL}),
+                   ("only declared as one over", {"headers": good + length(LIMIT + 1), "body": MAIL}),
                    ("declared as 10 GiB", {"headers": good + length(10 << 30), "body": MAIL}),
                    ("declared as 2^64 - 1", {"headers": good + length(2**64 - 1), "body": MAIL})]:
     more.setdefault("body", over)
@@ -320,58 +320,58 @@ case("limits", "stalled after the last byte", 408, "body_timeout", frames=[MAIL]
 case("limits", "broken at once", 400, "unreadable_body", frames=[], end="broken")
 case("limits", "broken half-way", 400, "unreadable_body", frames=[MAIL[:20]], end="broken")
 case("limits", "broken after the last byte", 400, "unreadable_body", frames=[MAIL], end="broken")
-refused("limits", "stale, and its body would stall", "stale", frames=[], end="stalled", now=NOW + 301)
+refused("limits", "stale, and the body stalls", "stale", frames=[], end="stalled", now=NOW + 301)
 
 # -- Payloads ---------------------------------------------------------------------------------------------
 IDS = '"agent_id":"my-agent","message_id":"msg-1"'
 TYPE = '"type":"mail.received"'
 
 
-def taken(name, body, answer="msg-1", takes="event", **more):
-    accepted("payload", name, body=body, answer=answer, takes=takes, **more)
+def valid(name, body, response="msg-1", takes="event", **more):
+    accepted("payload", name, body=body, response=response, takes=takes, **more)
 
 
-def unfit(name, body, code="unexpected_payload", takes="event", threats=(25,)):
+def invalid(name, body, code="unexpected_payload", takes="event", threats=(25,)):
     case("payload", name, 422, code, body=body, takes=takes, threats=threats)
 
 
-taken("the least", f"{{{TYPE},{IDS}}}", threats=[24])
-taken("the least, as a mail", f"{{{TYPE},{IDS}}}", takes="mail", threats=[24])
+valid("only the required members", f"{{{TYPE},{IDS}}}", threats=[24])
+valid("only the required members, as a mail", f"{{{TYPE},{IDS}}}", takes="mail", threats=[24])
 NULLS = ",".join(f'"{name}":null' for name in ["sender", "subject", "timestamp", "sender_verified", "peer_trust_tier",
                                                   "rate_limited", "is_duplicate", "s3_bucket", "s3_key"])
-taken("nulls", f"{{{TYPE},{IDS},{NULLS}}}", threats=[24])
-taken("an unknown member", f'{{{TYPE},{IDS},"new":{{"deep":[1,2,{{}}]}}}}', threats=[24])
-taken("an unknown member, 100,000 deep", f'{{{TYPE},{IDS},"new":{"[" * 100_000}{"]" * 100_000}}}', threats=[24])
-taken("an unknown trust tier", f'{{{TYPE},{IDS},"peer_trust_tier":"partner"}}', takes="mail", threats=[24])
-taken("a trust tier in other letters", f'{{{TYPE},{IDS},"peer_trust_tier":"VERIFIED"}}', takes="mail")
-taken("a time with a fraction", f'{{{TYPE},{IDS},"timestamp":"2026-04-16T12:00:00.123456+02:00"}}', threats=[24])
-taken("an unknown type", '{"type":"mail.bounced","agent_id":{"new":"shape"}}', answer="mail.bounced", threats=[24])
-taken("the type last", f"{{{IDS},{TYPE}}}")
-unfit("an unknown type, as a mail", f'{{"type":"mail.bounced",{IDS}}}', takes="mail")
+valid("null for every optional member", f"{{{TYPE},{IDS},{NULLS}}}", threats=[24])
+valid("an unknown member", f'{{{TYPE},{IDS},"new":{{"deep":[1,2,{{}}]}}}}', threats=[24])
+valid("an unknown member, 100,000 deep", f'{{{TYPE},{IDS},"new":{"[" * 100_000}{"]" * 100_000}}}', threats=[24])
+valid("an unknown trust tier", f'{{{TYPE},{IDS},"peer_trust_tier":"partner"}}', takes="mail", threats=[24])
+valid("a trust tier in upper case", f'{{{TYPE},{IDS},"peer_trust_tier":"VERIFIED"}}', takes="mail")
+valid("a time with a fraction", f'{{{TYPE},{IDS},"timestamp":"2026-04-16T12:00:00.123456+02:00"}}', threats=[24])
+valid("an unknown type", '{"type":"mail.bounced","agent_id":{"new":"shape"}}', response="mail.bounced", threats=[24])
+valid("the type last", f"{{{IDS},{TYPE}}}")
+invalid("an unknown type, as a mail", f'{{"type":"mail.bounced",{IDS}}}', takes="mail")
 for takes in ("event", "mail"):
-    unfit(f"empty, as {takes}", "", "malformed_json", takes)
-    unfit(f"not JSON, as {takes}", "hello", "malformed_json", takes)
-    unfit(f"cut, as {takes}", MAIL[:-1], "malformed_json", takes)
-    unfit(f"two objects, as {takes}", MAIL + MAIL, "malformed_json", takes)
-    unfit(f"a byte order mark, as {takes}", "\xef\xbb\xbf" + MAIL, "malformed_json", takes)
-    unfit(f"UTF-16, as {takes}", MAIL.encode("utf-16-le").decode("latin-1"), "malformed_json", takes)
-    unfit(f"not UTF-8 in a text, as {takes}", MAIL.replace("hello", "\xff"), "malformed_json", takes)
-    unfit(f"not UTF-8 in an unknown member, as {takes}", f'{{{TYPE},{IDS},"x":"\xff"}}', "malformed_json", takes)
-    unfit(f"a lone surrogate, as {takes}", MAIL.replace("hello", "\\ud800"), "malformed_json", takes)
-    unfit(f"an array, as {takes}", '["mail.received","my-agent","msg-1"]', takes=takes)
-    unfit(f"null, as {takes}", "null", takes=takes)
-    unfit(f"a number, as {takes}", "1e400", "malformed_json", takes)
-    unfit(f"an empty object, as {takes}", "{}", takes=takes)
-    unfit(f"no type, as {takes}", f"{{{IDS}}}", takes=takes)
-    unfit(f"a type of null, as {takes}", f'{{"type":null,{IDS}}}', takes=takes)
-    unfit(f"no agent, as {takes}", f'{{{TYPE},"message_id":"m"}}', takes=takes)
-    unfit(f"no message, as {takes}", f'{{{TYPE},"agent_id":"a"}}', takes=takes)
-    unfit(f"an empty agent, as {takes}", f'{{{TYPE},"agent_id":"","message_id":"m"}}', takes=takes)
-    unfit(f"an empty message, as {takes}", f'{{{TYPE},"agent_id":"a","message_id":""}}', takes=takes)
-    unfit(f"an id of another type, as {takes}", f'{{{TYPE},"agent_id":1,"message_id":"m"}}', takes=takes)
-    unfit(f"a flag of another type, as {takes}", f'{{{TYPE},{IDS},"sender_verified":"true"}}', takes=takes)
-    unfit(f"a member twice, as {takes}", f'{{{TYPE},{IDS},"message_id":"msg-2"}}', takes=takes)
-    unfit(f"the type twice, as {takes}", f'{{{TYPE},{IDS},"type":"mail.bounced"}}', takes=takes)
+    invalid(f"empty, as {takes}", "", "malformed_json", takes)
+    invalid(f"not JSON, as {takes}", "hello", "malformed_json", takes)
+    invalid(f"the last byte missing, as {takes}", MAIL[:-1], "malformed_json", takes)
+    invalid(f"two objects, as {takes}", MAIL + MAIL, "malformed_json", takes)
+    invalid(f"a byte order mark, as {takes}", "\xef\xbb\xbf" + MAIL, "malformed_json", takes)
+    invalid(f"UTF-16, as {takes}", MAIL.encode("utf-16-le").decode("latin-1"), "malformed_json", takes)
+    invalid(f"not UTF-8 in a text, as {takes}", MAIL.replace("hello", "\xff"), "malformed_json", takes)
+    invalid(f"not UTF-8 in an unknown member, as {takes}", f'{{{TYPE},{IDS},"x":"\xff"}}', "malformed_json", takes)
+    invalid(f"a lone surrogate, as {takes}", MAIL.replace("hello", "\\ud800"), "malformed_json", takes)
+    invalid(f"an array, as {takes}", '["mail.received","my-agent","msg-1"]', takes=takes)
+    invalid(f"null, as {takes}", "null", takes=takes)
+    invalid(f"a number, as {takes}", "1e400", "malformed_json", takes)
+    invalid(f"an empty object, as {takes}", "{}", takes=takes)
+    invalid(f"no type, as {takes}", f"{{{IDS}}}", takes=takes)
+    invalid(f"a type of null, as {takes}", f'{{"type":null,{IDS}}}', takes=takes)
+    invalid(f"no agent, as {takes}", f'{{{TYPE},"message_id":"m"}}', takes=takes)
+    invalid(f"no message, as {takes}", f'{{{TYPE},"agent_id":"a"}}', takes=takes)
+    invalid(f"an empty agent, as {takes}", f'{{{TYPE},"agent_id":"","message_id":"m"}}', takes=takes)
+    invalid(f"an empty message, as {takes}", f'{{{TYPE},"agent_id":"a","message_id":""}}', takes=takes)
+    invalid(f"an id of another type, as {takes}", f'{{{TYPE},"agent_id":1,"message_id":"m"}}', takes=takes)
+    invalid(f"a flag of another type, as {takes}", f'{{{TYPE},{IDS},"sender_verified":"true"}}', takes=takes)
+    invalid(f"a member twice, as {takes}", f'{{{TYPE},{IDS},"message_id":"msg-2"}}', takes=takes)
+    invalid(f"the type twice, as {takes}", f'{{{TYPE},{IDS},"type":"mail.bounced"}}', takes=takes)
 
 names = [(case["family"], case["name"]) for case in cases]
 assert len(names) == len(set(names)), [name for name in names if names.count(name) > 1]

@@ -1,4 +1,4 @@
-use std::{panic::resume_unwind, pin::Pin, rc::Rc};
+use std::rc::Rc;
 
 use actix_web::{
     Error, HttpMessage,
@@ -6,56 +6,52 @@ use actix_web::{
     dev::{Service, ServiceRequest, ServiceResponse, forward_ready},
     rt,
 };
-use agentmail_receive::{Dedupe, Refusal};
+use agentmail_receive::{Refusal, dedupe::Dedupe as Handle};
 use tracing::Instrument;
 
-use crate::{Delivery, WebhookRejection};
+use super::future::ResponseFuture;
+use crate::{delivery::Delivery, rejection::WebhookRejection};
 
-/// The service that [`DedupeWebhook`](super::DedupeWebhook) puts between
-/// [`Verify`](crate::middleware::Verify) and the inner service: it claims the message of the delivery
-/// that it finds in the request.
+/// The service of [`DedupeWebhook`](super::DedupeWebhook): it claims the message of the delivery in
+/// the request's extensions, then calls the inner service.
 #[derive(Debug)]
-pub struct Once<S> {
+pub struct Dedupe<S> {
     inner: Rc<S>,
-    dedupe: Dedupe,
+    handle: Handle,
 }
 
-impl<S> Once<S> {
-    pub(super) fn new(inner: S, dedupe: Dedupe) -> Self {
-        Self { inner: Rc::new(inner), dedupe }
+impl<S> Dedupe<S> {
+    pub(super) fn new(inner: S, handle: Handle) -> Self {
+        Self { inner: Rc::new(inner), handle }
+    }
+
+    /// Returns a reference to the inner service.
+    #[must_use]
+    pub fn get_ref(&self) -> &S {
+        &self.inner
     }
 }
 
-impl<S, B> Service<ServiceRequest> for Once<S>
+impl<S, B> Service<ServiceRequest> for Dedupe<S>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
     B: MessageBody + 'static,
 {
     type Response = ServiceResponse<EitherBody<B>>;
     type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>>>>;
+    type Future = ResponseFuture<B>;
 
     forward_ready!(inner);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let task = handle_once(Rc::clone(&self.inner), self.dedupe.clone(), request);
-        let task = rt::spawn(task.in_current_span());
-        Box::pin(async {
-            match task.await {
-                Ok(answer) => answer,
-                Err(error) => match error.try_into_panic() {
-                    Ok(panic) => resume_unwind(panic),
-                    // The worker is shutting down.
-                    Err(_) => Err(WebhookRejection::from(Refusal::StoreUnavailable).into()),
-                },
-            }
-        })
+        let task = handle_once(Rc::clone(&self.inner), self.handle.clone(), request);
+        ResponseFuture::new(rt::spawn(task.in_current_span()))
     }
 }
 
 async fn handle_once<S, B>(
     inner: Rc<S>,
-    dedupe: Dedupe,
+    handle: Handle,
     request: ServiceRequest,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error>
 where
@@ -64,14 +60,18 @@ where
 {
     let delivery = request.extensions().get::<Delivery>().cloned();
     let claim = match delivery {
-        Some(delivery) => dedupe.claim(&delivery.0).await.map_err(WebhookRejection::from),
-        None => Err(Refusal::MissingLayer.into()),
+        Some(delivery) => handle.claim(&delivery).await.map_err(WebhookRejection::logged),
+        None => Err(WebhookRejection::logged(Refusal::MissingLayer)),
     };
     let claim = match claim {
         Ok(claim) => claim,
         Err(rejection) => return Ok(request.error_response(rejection).map_into_right_body()),
     };
-    let answer = inner.call(request).await;
-    claim.end(answer.as_ref().is_ok_and(|response| response.status().is_success())).await;
-    answer.map(ServiceResponse::map_into_left_body)
+    let response = inner.call(request).await;
+    if response.as_ref().is_ok_and(|response| response.status().is_success()) {
+        claim.complete().await;
+    } else {
+        claim.release().await;
+    }
+    response.map(ServiceResponse::map_into_left_body)
 }

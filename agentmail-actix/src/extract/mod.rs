@@ -1,8 +1,7 @@
 //! The extractors.
 
-mod delivery;
 mod verified;
 mod webhook;
 
 pub use verified::Verified;
-pub use webhook::Webhook;
+pub use webhook::{Webhook, WebhookFuture};

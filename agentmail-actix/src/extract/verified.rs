@@ -1,17 +1,20 @@
-use std::future::{Ready, ready};
+use std::{
+    future::{Ready, ready},
+    ops::{Deref, DerefMut},
+};
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
 use agentmail_receive::Refusal;
 use serde::de::DeserializeOwned;
 
-use crate::{Delivery, WebhookRejection};
+use crate::{delivery::Delivery, rejection::WebhookRejection};
 
 /// Extracts the payload of a delivery that [`VerifyWebhook`](crate::VerifyWebhook) has verified.
 ///
-/// It reads the bytes that were signed, never the request's present payload, which an inner
-/// middleware may have changed. `T` is [`MailReceived`](crate::MailReceived),
-/// [`Event`](crate::Event) or a type of yours,
-/// which is given events of every `type` that fits it.
+/// It reads the bytes that were signed. It never reads the current payload of the request, which an
+/// inner middleware may have changed. `T` is [`MailReceived`](crate::MailReceived),
+/// [`Event`](crate::Event) or a type of yours. A type of yours gets events of every `type` that
+/// fits it.
 ///
 /// ```
 /// use agentmail_actix::{Event, Verified};
@@ -31,20 +34,42 @@ use crate::{Delivery, WebhookRejection};
 ///
 /// | what happened | status |
 /// | --- | --- |
-/// | the body is not JSON, or not the JSON that `T` asks for | 422 |
-/// | the route is without the middleware | 500, and an error in the log |
+/// | the body is not JSON, or not the JSON that `T` expects | 422 |
+/// | the route has no middleware | 500, and an error in the log |
 ///
-/// `Option<Verified<T>>`, which actix-web gives to every extractor, is `None` in both cases.
+/// actix-web provides `Option` for every extractor. `Option<Verified<T>>` is `None` in both cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified<T>(pub T);
+
+impl<T> Verified<T> {
+    /// Returns the payload.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> Deref for Verified<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Verified<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
 
 impl<T: DeserializeOwned> FromRequest for Verified<T> {
     type Error = WebhookRejection;
     type Future = Ready<Result<Self, Self::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let extensions = request.extensions();
-        let delivery = extensions.get::<Delivery>().ok_or(Refusal::MissingLayer.into());
-        ready(delivery.and_then(Delivery::json).map(Self))
+        ready(match request.extensions().get::<Delivery>() {
+            Some(delivery) => delivery.json().map(Self),
+            None => Err(WebhookRejection::logged(Refusal::MissingLayer)),
+        })
     }
 }

@@ -1,6 +1,7 @@
 use std::{
     fmt,
     marker::PhantomData,
+    ops::{Deref, DerefMut},
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -11,17 +12,19 @@ use pin_project_lite::pin_project;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    WebhookRejection,
-    headers::{declared_length, lines},
+    delivery::Delivery,
+    headers::{declared_length, values},
+    rejection::WebhookRejection,
 };
 
-/// Extracts the payload of a delivery, verified with the [`WebhookConfig`] in the app's data.
+/// Extracts the payload of a delivery, after it has verified it with the [`WebhookConfig`] of the
+/// app's data.
 ///
-/// For one or two handlers; [`VerifyWebhook`](crate::VerifyWebhook) verifies for many. The
-/// configuration may stand in `app_data` as it is or in `web::Data`; build it *outside* of
+/// Use it for one or two handlers. [`VerifyWebhook`](crate::VerifyWebhook) verifies for many. Put
+/// the configuration into `app_data`, plain or in `web::Data`. Build it *outside* of
 /// `HttpServer::new`, whose closure runs once per worker. `T` is
-/// [`MailReceived`](crate::MailReceived), [`Event`](crate::Event) or a type of yours,
-/// which is given events of every `type` that fits it.
+/// [`MailReceived`](crate::MailReceived), [`Event`](crate::Event) or a type of yours. A type of
+/// yours gets events of every `type` that fits it.
 ///
 /// ```
 /// use actix_web::{App, web};
@@ -48,20 +51,41 @@ use crate::{
 ///
 /// | what happened | status |
 /// | --- | --- |
-/// | a header is missing, repeated or malformed; unsigned; too old; too far ahead; no match | 403 |
+/// | a header is missing, duplicated or malformed; unsigned; too old; too far ahead; no match | 403 |
 /// | no such tenant; a tenant's secret, but another agent in the payload | 403 |
 /// | the [`Lookup`](crate::Lookup) of the tenant fails or is slow | 503 |
-/// | the body is longer than [`body_limit`](WebhookConfig::body_limit) | 413 |
-/// | the body is not complete within [`body_timeout`](WebhookConfig::body_timeout) | 408 |
-/// | the body breaks off | 400 |
-/// | the body is not JSON, or not the JSON that `T` asks for | 422 |
-/// | the app's data holds no configuration | 500, and an error in the log |
+/// | the body is longer than [`body_limit`](WebhookConfig::with_body_limit) | 413 |
+/// | the body is not complete within [`body_timeout`](WebhookConfig::with_body_timeout) | 408 |
+/// | the body ends early | 400 |
+/// | the body is not JSON, or not the JSON that `T` expects | 422 |
+/// | the app's data has no configuration | 500, and an error in the log |
 ///
-/// **Never take `Option<Webhook<T>>`.** actix-web gives `Option` and `Result` to every extractor, and
-/// an `Option` runs the handler, with `None`, on a request that nobody signed. Behind
-/// [`VerifyWebhook`](crate::VerifyWebhook) no handler can make that mistake.
+/// **Never take `Option<Webhook<T>>`.** actix-web has `Option` and `Result` for each extractor.
+/// An `Option` runs the handler, with `None`, for a request that is not verified. Behind
+/// [`VerifyWebhook`](crate::VerifyWebhook), no handler can make that mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Webhook<T>(pub T);
+
+impl<T> Webhook<T> {
+    /// Returns the payload.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> Deref for Webhook<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Webhook<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
 
 impl<T: DeserializeOwned> FromRequest for Webhook<T> {
     type Error = WebhookRejection;
@@ -70,10 +94,10 @@ impl<T: DeserializeOwned> FromRequest for Webhook<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let state = match config(request) {
             Some(config) => {
-                let lines = |header| lines(request.headers(), header);
+                let values = |header| values(request.headers(), header);
                 let declared_length = declared_length(request.headers());
                 let head = RequestHead::new(request.path(), request);
-                let receive = config.receive(head, lines, declared_length, payload.take());
+                let receive = config.receive(head, values, declared_length, payload.take());
                 State::Receiving { receive }
             }
             None => State::Unconfigured,
@@ -84,6 +108,7 @@ impl<T: DeserializeOwned> FromRequest for Webhook<T> {
 
 pin_project! {
     /// The future of [`Webhook`].
+    #[must_use = "futures do nothing unless polled"]
     pub struct WebhookFuture<T> {
         #[pin]
         state: State,
@@ -108,10 +133,12 @@ impl<T: DeserializeOwned> Future for WebhookFuture<T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Poll::Ready(match self.project().state.project() {
             StateProjection::Receiving { receive } => {
-                let delivery = ready!(receive.poll(cx))?;
-                Ok(Webhook(delivery.json()?))
+                let received = ready!(receive.poll(cx)).map_err(WebhookRejection::logged);
+                received.and_then(|delivery| Delivery(delivery).json().map(Webhook))
             }
-            StateProjection::Unconfigured => Err(Refusal::MissingConfiguration.into()),
+            StateProjection::Unconfigured => {
+                Err(WebhookRejection::logged(Refusal::MissingConfiguration))
+            }
         })
     }
 }

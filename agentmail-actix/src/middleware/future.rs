@@ -14,8 +14,9 @@ use agentmail_receive::{Receive, RequestHead, WebhookConfig};
 use pin_project_lite::pin_project;
 
 use crate::{
-    Delivery, WebhookRejection,
-    headers::{declared_length, lines},
+    delivery::Delivery,
+    headers::{declared_length, values},
+    rejection::WebhookRejection,
 };
 
 pin_project! {
@@ -39,9 +40,9 @@ pin_project! {
             // Taken when the delivery is verified or refused.
             next: Option<(Rc<S>, ServiceRequest)>,
         },
-        Answering {
+        Responding {
             #[pin]
-            answer: F,
+            response: F,
         },
     }
 }
@@ -53,9 +54,9 @@ where
     pub(super) fn new(config: &WebhookConfig, mut request: ServiceRequest, inner: Rc<S>) -> Self {
         let payload = request.take_payload();
         let declared_length = declared_length(request.headers());
-        let lines = |header| lines(request.headers(), header);
+        let values = |header| values(request.headers(), header);
         let head = RequestHead::new(request.path(), request.request());
-        let receive = config.receive(head, lines, declared_length, payload);
+        let receive = config.receive(head, values, declared_length, payload);
         Self { state: State::Receiving { receive, next: Some((inner, request)) } }
     }
 }
@@ -70,7 +71,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         loop {
-            let answer = match state.as_mut().project() {
+            let response = match state.as_mut().project() {
                 StateProjection::Receiving { receive, next } => {
                     let received = ready!(receive.poll(cx));
                     let (inner, mut request) = next.take().expect(POLLED_AGAIN);
@@ -82,17 +83,17 @@ where
                         }
                         Err(rejection) => {
                             let response =
-                                request.error_response(WebhookRejection::from(rejection));
+                                request.error_response(WebhookRejection::logged(rejection));
                             return Poll::Ready(Ok(response.map_into_right_body()));
                         }
                     }
                 }
-                StateProjection::Answering { answer } => {
-                    let response = ready!(answer.poll(cx))?;
+                StateProjection::Responding { response } => {
+                    let response = ready!(response.poll(cx))?;
                     return Poll::Ready(Ok(response.map_into_left_body()));
                 }
             };
-            state.set(State::Answering { answer });
+            state.set(State::Responding { response });
         }
     }
 }

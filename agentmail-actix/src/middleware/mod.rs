@@ -15,22 +15,21 @@
 //! }
 //!
 //! let verify = VerifyWebhook::new(Verifier::new(Secret::new("whsec_test_secret")?));
-//! let app = App::new().service(
-//!     web::resource("/agentmail/webhook").wrap(verify.clone()).route(web::post().to(on_mail)),
-//! );
+//! let app =
+//!     App::new().route("/agentmail/webhook", web::post().to(on_mail).wrap(verify.clone()));
 //! # Ok::<(), agentmail_actix::SecretError>(())
 //! ```
 //!
 //! # What the inner service sees
 //!
-//! The request as it came, its payload restored with the bytes that were signed, so that later
-//! extractors (`Bytes`, `Json`) work, and a [`Delivery`](crate::Delivery) in the extensions.
+//! The request as it arrived. Its payload is restored with the bytes that were signed, so that
+//! later extractors (`Bytes`, `Json`) work. A [`Delivery`](crate::Delivery) is in the extensions.
 //!
 //! # Order of middleware
 //!
-//! What changes the payload belongs inside this middleware: outside, it would break the signature.
-//! actix-web runs the `wrap` that was added last first. A limit of actix-web's own, such as
-//! `PayloadConfig`, does not bind this middleware; it binds the extractors behind it.
+//! Middleware that changes the payload belongs inside this middleware. Outside, it would break the
+//! signature. actix-web runs the `wrap` that was added last first. A limit of actix-web, such as
+//! `PayloadConfig`, has no effect on this middleware. It applies to the extractors behind it.
 
 mod future;
 mod service;

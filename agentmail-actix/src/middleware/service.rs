@@ -7,9 +7,9 @@ use actix_web::{
 };
 use agentmail_receive::WebhookConfig;
 
-use super::ResponseFuture;
+use super::future::ResponseFuture;
 
-/// The service that [`VerifyWebhook`](super::VerifyWebhook) makes.
+/// The service of [`VerifyWebhook`](super::VerifyWebhook).
 #[derive(Debug)]
 pub struct Verify<S> {
     inner: Rc<S>,
@@ -19,6 +19,12 @@ pub struct Verify<S> {
 impl<S> Verify<S> {
     pub(crate) fn new(inner: S, config: WebhookConfig) -> Self {
         Self { inner: Rc::new(inner), config }
+    }
+
+    /// Returns a reference to the inner service.
+    #[must_use]
+    pub fn get_ref(&self) -> &S {
+        &self.inner
     }
 }
 

@@ -7,23 +7,26 @@ use actix_web::{
 };
 use agentmail_receive::WebhookConfig;
 
-use super::Verify;
+use super::service::Verify;
+#[cfg(feature = "dedupe")]
+use crate::dedupe::{Claims, DedupeWebhook, VerifyAndDedupe};
 
-/// Verifies deliveries before anything inside it runs; see the [module](crate::middleware).
+/// Verifies deliveries before anything inside it runs. The [module](crate::middleware) has
+/// examples.
 ///
 /// # Refuses
 ///
 /// | what happened | status |
 /// | --- | --- |
-/// | a header is missing, repeated or malformed; unsigned; too old; too far ahead; no match | 403 |
+/// | a header is missing, duplicated or malformed; unsigned; too old; too far ahead; no match | 403 |
 /// | no such tenant; a tenant's secret, but another agent in the payload | 403 |
 /// | the [`Lookup`](crate::Lookup) of the tenant fails or is slow | 503 |
-/// | the body is longer than [`body_limit`](WebhookConfig::body_limit) | 413 |
-/// | the body is not complete within [`body_timeout`](WebhookConfig::body_timeout) | 408 |
-/// | the body breaks off | 400 |
+/// | the body is longer than [`body_limit`](WebhookConfig::with_body_limit) | 413 |
+/// | the body is not complete within [`body_timeout`](WebhookConfig::with_body_timeout) | 408 |
+/// | the body ends early | 400 |
 ///
-/// The answer has no body, and a [`Refusal`](crate::Refusal) in its extensions. It is an answer, not
-/// an error: outer middleware sees it as it sees any other.
+/// The response has no body, and a [`Refusal`](crate::Refusal) in its extensions. It is a response,
+/// not an error: outer middleware sees it like any other.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct VerifyWebhook {
@@ -31,23 +34,22 @@ pub struct VerifyWebhook {
 }
 
 impl VerifyWebhook {
-    /// Takes a configuration, or just a [`Verifier`](crate::Verifier).
+    /// Creates a middleware from a configuration, or from a [`Verifier`](crate::Verifier) alone.
     pub fn new(config: impl Into<WebhookConfig>) -> Self {
         Self { config: config.into() }
     }
 
-    /// Handles each message once, too: a copy of one that was handled is answered 200, a copy of one
-    /// that is being handled 503. See the [module](crate::dedupe).
+    /// Adds a [`DedupeWebhook`] inside this middleware, so that each message is handled once.
     ///
-    /// The scope keeps apart what must not swallow each other's messages: two routes that one message
-    /// goes to, or staging and production on one store.
+    /// `scope` is a namespace for keys. Use a different scope for each route, and for each
+    /// environment that shares a store.
     #[cfg(feature = "dedupe")]
-    pub fn dedupe(
-        self,
-        store: agentmail_receive::Store,
-        scope: impl Into<std::sync::Arc<str>>,
-    ) -> crate::DedupeWebhook {
-        crate::DedupeWebhook::new(self.config, agentmail_receive::Dedupe::new(store, scope))
+    pub fn dedupe(self, claims: Claims, scope: impl Into<std::sync::Arc<str>>) -> VerifyAndDedupe {
+        VerifyAndDedupe::new(self, DedupeWebhook::new(claims, scope))
+    }
+
+    pub(crate) fn service<S>(&self, inner: S) -> Verify<S> {
+        Verify::new(inner, self.config.clone())
     }
 }
 
@@ -63,6 +65,6 @@ where
     type Future = Ready<Result<Self::Transform, Self::InitError>>;
 
     fn new_transform(&self, inner: S) -> Self::Future {
-        ready(Ok(Verify::new(inner, self.config.clone())))
+        ready(Ok(self.service(inner)))
     }
 }

@@ -5,28 +5,29 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use agentmail_receive::{Refusal, Rejection};
+use agentmail_receive::Refusal;
 use http::Response;
 use tokio::task::JoinHandle;
 
-use crate::{WebhookRejection, layer::ResponseBody};
+use crate::{layer::ResponseBody, rejection::WebhookRejection};
 
-/// The future of [`Once`](super::Once): it waits for the task, which goes on without it.
+/// The future of [`Dedupe`](super::Dedupe). It waits for the task of the handler, which goes on
+/// when this future is dropped.
 #[must_use = "futures do nothing unless polled"]
-pub struct OnceFuture<R, E> {
+pub struct ResponseFuture<R, E> {
     task: JoinHandle<Outcome<R, E>>,
 }
 
-/// What a task ends with: the handler's answer, unless the message was not to be handled.
-type Outcome<R, E> = Result<Result<Response<R>, E>, Rejection>;
+/// The result of the task: the inner service's response, or a refusal.
+type Outcome<R, E> = Result<Result<Response<R>, E>, WebhookRejection>;
 
-impl<R, E> OnceFuture<R, E> {
-    pub(super) fn new(task: JoinHandle<Outcome<R, E>>) -> Self {
+impl<R, E> ResponseFuture<R, E> {
+    pub(super) const fn new(task: JoinHandle<Outcome<R, E>>) -> Self {
         Self { task }
     }
 }
 
-impl<R, E> Future for OnceFuture<R, E> {
+impl<R, E> Future for ResponseFuture<R, E> {
     type Output = Result<Response<ResponseBody<R>>, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -35,18 +36,18 @@ impl<R, E> Future for OnceFuture<R, E> {
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => resume_unwind(panic),
                 // The runtime is shutting down.
-                Err(_) => Err(Refusal::StoreUnavailable.into()),
+                Err(_) => Err(WebhookRejection::logged(Refusal::StoreUnavailable)),
             },
         };
         Poll::Ready(match outcome {
-            Ok(answer) => answer.map(|response| response.map(ResponseBody::inner)),
-            Err(rejection) => Ok(WebhookRejection::from(rejection).into_http_response()),
+            Ok(response) => response.map(|response| response.map(ResponseBody::inner)),
+            Err(rejection) => Ok(rejection.into_http_response()),
         })
     }
 }
 
-impl<R, E> fmt::Debug for OnceFuture<R, E> {
+impl<R, E> fmt::Debug for ResponseFuture<R, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OnceFuture").finish_non_exhaustive()
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }

@@ -1,39 +1,46 @@
-use agentmail_receive::Dedupe;
+use std::sync::Arc;
+
+use agentmail_receive::dedupe::{Claims, Dedupe as Handle};
 use tower_layer::Layer;
 
-use super::Once;
-use crate::{VerifyLayer, layer::Verify};
+use super::service::Dedupe;
 
-/// Verifies deliveries, and handles each message once; made by [`VerifyLayer::dedupe`].
+/// Handles each message once. It goes inside [`VerifyLayer`](crate::VerifyLayer), which provides
+/// the verified delivery.
+///
+/// [`VerifyLayer::dedupe`](crate::VerifyLayer::dedupe) puts both together. Build this layer alone
+/// to put something between them. The [module](crate::dedupe) shows the order.
 ///
 /// # Refuses
 ///
-/// What [`VerifyLayer`] refuses, and then:
-///
 /// | what happened | status |
 /// | --- | --- |
-/// | the message was handled | 200 |
+/// | the message was already handled | 200 |
 /// | a copy of the message is being handled | 503, with `Retry-After` |
 /// | the store is down, slow or full | 503, with `Retry-After` |
+/// | there is no [`VerifyLayer`](crate::VerifyLayer) outside | 500, and an error in the log |
 ///
-/// The answer has no body, and a [`Refusal`](crate::Refusal) in its extensions.
+/// The response has no body, and a [`Refusal`](crate::Refusal) in its extensions.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct DedupeLayer {
-    verify: VerifyLayer,
-    dedupe: Dedupe,
+    handle: Handle,
 }
 
 impl DedupeLayer {
-    pub(crate) fn new(verify: VerifyLayer, dedupe: Dedupe) -> Self {
-        Self { verify, dedupe }
+    /// Creates a layer from claims and a scope.
+    ///
+    /// `scope` is a namespace for keys. Use a different scope for each route, and for each
+    /// environment that shares a store.
+    pub fn new(claims: Claims, scope: impl Into<Arc<str>>) -> Self {
+        Self { handle: Handle::new(claims, scope) }
     }
 }
 
 impl<S> Layer<S> for DedupeLayer {
-    type Service = Verify<Once<S>>;
+    type Service = Dedupe<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        self.verify.layer(Once::new(inner, self.dedupe.clone()))
+        Dedupe::new(inner, self.handle.clone())
     }
 }

@@ -3,61 +3,80 @@ use std::{
     task::{Context, Poll},
 };
 
-use agentmail_receive::{Dedupe, Refusal};
+use agentmail_receive::{Refusal, dedupe::Dedupe as Handle};
 use http::{Request, Response};
 use tower_service::Service;
 use tracing::Instrument;
 
-use super::OnceFuture;
-use crate::{
-    Delivery,
-    layer::{RequestBody, ResponseBody},
-};
+use super::future::ResponseFuture;
+use crate::{delivery::Delivery, layer::ResponseBody, rejection::WebhookRejection};
 
-/// The service that [`DedupeLayer`](super::DedupeLayer) puts between [`Verify`](crate::layer::Verify)
-/// and the inner service: it claims the message of the delivery that it finds in the request.
+/// The service of [`DedupeLayer`](super::DedupeLayer): it claims the message of the delivery in the
+/// request's extensions, then calls the inner service.
 #[derive(Debug, Clone)]
 #[must_use]
-pub struct Once<S> {
+pub struct Dedupe<S> {
     inner: S,
-    dedupe: Dedupe,
+    handle: Handle,
 }
 
-impl<S> Once<S> {
-    pub(super) fn new(inner: S, dedupe: Dedupe) -> Self {
-        Self { inner, dedupe }
+impl<S> Dedupe<S> {
+    pub(super) const fn new(inner: S, handle: Handle) -> Self {
+        Self { inner, handle }
+    }
+
+    /// Returns a reference to the inner service.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// Returns a mutable reference to the inner service.
+    pub const fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Returns the inner service.
+    pub fn into_inner(self) -> S {
+        self.inner
     }
 }
 
-impl<S, R> Service<Request<RequestBody>> for Once<S>
+impl<S, B, R> Service<Request<B>> for Dedupe<S>
 where
-    S: Service<Request<RequestBody>, Response = Response<R>> + Clone + Send + 'static,
+    S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
     S::Error: Send + 'static,
     S::Future: Send + 'static,
+    B: Send + 'static,
     R: Send + 'static,
 {
     type Response = Response<ResponseBody<R>>;
     type Error = S::Error;
-    type Future = OnceFuture<R, S::Error>;
+    type Future = ResponseFuture<R, S::Error>;
 
-    /// Always ready: the inner service is waited for once the message is claimed.
+    /// Always ready. It waits for the inner service after the message has been claimed.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
-        let Self { mut inner, dedupe } = self.clone();
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let Self { mut inner, handle } = self.clone();
         let task = async move {
-            let delivery = request.extensions().get::<Delivery>().ok_or(Refusal::MissingLayer)?;
-            let claim = dedupe.claim(&delivery.0).await?;
-            let answer = async {
+            let delivery = request.extensions().get::<Delivery>();
+            let delivery =
+                delivery.ok_or_else(|| WebhookRejection::logged(Refusal::MissingLayer))?;
+            let claim = handle.claim(delivery).await.map_err(WebhookRejection::logged)?;
+            let call = async {
                 poll_fn(|cx| inner.poll_ready(cx)).await?;
                 inner.call(request).await
             };
-            let answer = answer.await;
-            claim.end(answer.as_ref().is_ok_and(|response| response.status().is_success())).await;
-            Ok(answer)
+            let response = call.await;
+            if response.as_ref().is_ok_and(|response| response.status().is_success()) {
+                claim.complete().await;
+            } else {
+                claim.release().await;
+            }
+            Ok(response)
         };
-        OnceFuture::new(tokio::spawn(task.in_current_span()))
+        ResponseFuture::new(tokio::spawn(task.in_current_span()))
     }
 }

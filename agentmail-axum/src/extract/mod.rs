@@ -1,6 +1,5 @@
-//! The extractors. They need axum-core only.
+//! The extractors. They need only axum-core.
 
-mod delivery;
 mod verified;
 mod webhook;
 

@@ -1,15 +1,18 @@
+use std::ops::{Deref, DerefMut};
+
 use agentmail_receive::Refusal;
 use axum_core::extract::FromRequestParts;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use crate::{Delivery, WebhookRejection};
+use crate::{delivery::Delivery, rejection::WebhookRejection};
 
 /// Extracts the payload of a delivery that [`VerifyLayer`](crate::VerifyLayer) has verified.
 ///
-/// It reads the bytes that were signed, never the request's present body, which an inner layer may
-/// have changed. `T` is [`MailReceived`](crate::MailReceived), [`Event`](crate::Event) or a type of
-/// yours, which is given events of every `type` that fits it.
+/// It reads the bytes that were signed. It never reads the current body of the request, which an
+/// inner layer may have changed. `T` is [`MailReceived`](crate::MailReceived),
+/// [`Event`](crate::Event) or a type of yours. A type of yours gets events of every `type` that
+/// fits it.
 ///
 /// ```
 /// use agentmail_axum::{Event, Verified};
@@ -28,10 +31,31 @@ use crate::{Delivery, WebhookRejection};
 ///
 /// | what happened | status |
 /// | --- | --- |
-/// | the body is not JSON, or not the JSON that `T` asks for | 422 |
-/// | the route is without the layer | 500, and an error in the log |
+/// | the body is not JSON, or not the JSON that `T` expects | 422 |
+/// | the route has no layer | 500, and an error in the log |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified<T>(pub T);
+
+impl<T> Verified<T> {
+    /// Returns the payload.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> Deref for Verified<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Verified<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
 
 impl<S, T> FromRequestParts<S> for Verified<T>
 where
@@ -41,7 +65,9 @@ where
     type Rejection = WebhookRejection;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let delivery = parts.extensions.get::<Delivery>().ok_or(Refusal::MissingLayer)?;
-        Ok(Self(delivery.json()?))
+        match parts.extensions.get::<Delivery>() {
+            Some(delivery) => delivery.json().map(Self),
+            None => Err(WebhookRejection::logged(Refusal::MissingLayer)),
+        }
     }
 }

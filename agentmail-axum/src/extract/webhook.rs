@@ -1,19 +1,23 @@
+use std::ops::{Deref, DerefMut};
+
 use agentmail_receive::{RequestHead, WebhookConfig};
 use axum_core::extract::{FromRef, FromRequest, Request};
 use http_body_util::BodyDataStream;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    WebhookRejection,
-    headers::{declared_length, lines},
+    delivery::Delivery,
+    headers::{declared_length, values},
+    rejection::WebhookRejection,
 };
 
-/// Extracts the payload of a delivery, verified with the [`WebhookConfig`] of the router's state.
+/// Extracts the payload of a delivery, after it has verified it with the [`WebhookConfig`] of the
+/// router's state.
 ///
-/// For one or two handlers; [`VerifyLayer`](crate::VerifyLayer) verifies for many routes. A state
-/// without a configuration does not compile. `T` is [`MailReceived`](crate::MailReceived),
-/// [`Event`](crate::Event) or a type of yours,
-/// which is given events of every `type` that fits it.
+/// Use it for one or two handlers. [`VerifyLayer`](crate::VerifyLayer) verifies for many routes. A
+/// state without a configuration does not compile. `T` is [`MailReceived`](crate::MailReceived),
+/// [`Event`](crate::Event) or a type of yours. A type of yours gets events of every `type` that
+/// fits it.
 ///
 /// ```
 /// use agentmail_axum::{Event, Secret, Verifier, Webhook, WebhookConfig};
@@ -50,24 +54,45 @@ use crate::{
 ///
 /// | what happened | status |
 /// | --- | --- |
-/// | a header is missing, repeated or malformed; unsigned; too old; too far ahead; no match | 403 |
+/// | a header is missing, duplicated or malformed; unsigned; too old; too far ahead; no match | 403 |
 /// | no such tenant; a tenant's secret, but another agent in the payload | 403 |
 /// | the [`Lookup`](crate::Lookup) of the tenant fails or is slow | 503 |
-/// | the body is longer than [`body_limit`](WebhookConfig::body_limit) | 413 |
-/// | the body is not complete within [`body_timeout`](WebhookConfig::body_timeout) | 408 |
-/// | the body breaks off | 400 |
-/// | the body is not JSON, or not the JSON that `T` asks for | 422 |
+/// | the body is longer than [`body_limit`](WebhookConfig::with_body_limit) | 413 |
+/// | the body is not complete within [`body_timeout`](WebhookConfig::with_body_timeout) | 408 |
+/// | the body ends early | 400 |
+/// | the body is not JSON, or not the JSON that `T` expects | 422 |
 ///
-/// `Result<Webhook<T>, WebhookRejection>` hands the refusal to the handler. There is no
-/// `Option<Webhook<T>>`: it would run the handler on a request that nobody signed.
+/// `Result<Webhook<T>, WebhookRejection>` gives the refusal to the handler. There is no
+/// `Option<Webhook<T>>`, because it would run the handler for a request that is not verified.
 ///
 /// # If it does not compile
 ///
-/// `#[axum::debug_handler]` on the handler names the reason: mostly a state without
-/// `FromRef` for [`WebhookConfig`] (the state may simply *be* a configuration), a `Webhook` that is
-/// not the last argument, or a `T` that borrows.
+/// `#[axum::debug_handler]` on the handler names the reason. Common reasons are a state without
+/// `FromRef` for [`WebhookConfig`] (the state may also *be* a configuration), a `Webhook` that is
+/// not the last argument, and a `T` that borrows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Webhook<T>(pub T);
+
+impl<T> Webhook<T> {
+    /// Returns the payload.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> Deref for Webhook<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Webhook<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
 
 impl<S, T> FromRequest<S> for Webhook<T>
 where
@@ -81,16 +106,14 @@ where
         let config = WebhookConfig::from_ref(state);
         let (parts, body) = request.into_parts();
         let declared_length = declared_length(&parts.headers, &body);
-        let lines = |header| lines(&parts.headers, header);
-
-        // By value: a head is not `Send`, and must not be kept while the body is awaited.
+        // A head is not `Send`: it must not live until the body is awaited.
         let receive = config.receive(
             RequestHead::new(parts.uri.path(), &parts),
-            lines,
+            |header| values(&parts.headers, header),
             declared_length,
             BodyDataStream::new(body),
         );
-        let delivery = receive.await?;
-        Ok(Self(delivery.json()?))
+        let delivery = receive.await.map_err(WebhookRejection::logged)?;
+        Delivery(delivery).json().map(Self)
     }
 }

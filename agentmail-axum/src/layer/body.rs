@@ -77,7 +77,7 @@ impl<B> ResponseBody<B> {
     }
 }
 
-/// An empty body, as outer layers that answer by themselves (a timeout, say) ask for.
+/// An empty body, which outer layers that respond by themselves need (for example a timeout).
 impl<B> Default for ResponseBody<B> {
     fn default() -> Self {
         Bytes::new().into()

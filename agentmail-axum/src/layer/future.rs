@@ -11,10 +11,11 @@ use http_body_util::BodyDataStream;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{RequestBody, ResponseBody};
+use super::body::{RequestBody, ResponseBody};
 use crate::{
-    Delivery, WebhookRejection,
-    headers::{declared_length, lines},
+    delivery::Delivery,
+    headers::{declared_length, values},
+    rejection::WebhookRejection,
 };
 
 pin_project! {
@@ -43,9 +44,9 @@ pin_project! {
             // Taken when the inner service is ready.
             request: Option<Request<RequestBody>>,
         },
-        Answering {
+        Responding {
             #[pin]
-            answer: F,
+            response: F,
         },
     }
 }
@@ -58,9 +59,9 @@ where
     pub(super) fn new(config: &WebhookConfig, request: Request<B>, inner: S) -> Self {
         let (parts, body) = request.into_parts();
         let declared_length = declared_length(&parts.headers, &body);
-        let lines = |header| lines(&parts.headers, header);
+        let values = |header| values(&parts.headers, header);
         let head = RequestHead::new(parts.uri.path(), &parts);
-        let receive = config.receive(head, lines, declared_length, BodyDataStream::new(body));
+        let receive = config.receive(head, values, declared_length, BodyDataStream::new(body));
         Self { state: State::Receiving { receive, next: Some((inner, parts)) } }
     }
 }
@@ -85,18 +86,17 @@ where
                         State::Waiting { inner, request }
                     }
                     Err(rejection) => {
-                        return Poll::Ready(Ok(
-                            WebhookRejection::from(rejection).into_http_response()
-                        ));
+                        let rejection = WebhookRejection::logged(rejection);
+                        return Poll::Ready(Ok(rejection.into_http_response()));
                     }
                 },
                 StateProjection::Waiting { inner, request } => {
                     ready!(inner.poll_ready(cx))?;
                     let request = request.take().expect(POLLED_AGAIN);
-                    State::Answering { answer: inner.call(request) }
+                    State::Responding { response: inner.call(request) }
                 }
-                StateProjection::Answering { answer } => {
-                    let response = ready!(answer.poll(cx))?;
+                StateProjection::Responding { response } => {
+                    let response = ready!(response.poll(cx))?;
                     return Poll::Ready(Ok(response.map(ResponseBody::inner)));
                 }
             };

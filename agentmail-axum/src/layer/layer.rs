@@ -1,22 +1,24 @@
 use agentmail_receive::WebhookConfig;
 use tower_layer::Layer;
 
-use super::Verify;
+use super::service::Verify;
+#[cfg(feature = "dedupe")]
+use crate::dedupe::{Claims, DedupeLayer};
 
-/// Verifies deliveries before anything inside it runs; see the [module](crate::layer).
+/// Verifies deliveries before anything inside it runs. The [module](crate::layer) has examples.
 ///
 /// # Refuses
 ///
 /// | what happened | status |
 /// | --- | --- |
-/// | a header is missing, repeated or malformed; unsigned; too old; too far ahead; no match | 403 |
+/// | a header is missing, duplicated or malformed; unsigned; too old; too far ahead; no match | 403 |
 /// | no such tenant; a tenant's secret, but another agent in the payload | 403 |
 /// | the [`Lookup`](crate::Lookup) of the tenant fails or is slow | 503 |
-/// | the body is longer than [`body_limit`](WebhookConfig::body_limit) | 413 |
-/// | the body is not complete within [`body_timeout`](WebhookConfig::body_timeout) | 408 |
-/// | the body breaks off | 400 |
+/// | the body is longer than [`body_limit`](WebhookConfig::with_body_limit) | 413 |
+/// | the body is not complete within [`body_timeout`](WebhookConfig::with_body_timeout) | 408 |
+/// | the body ends early | 400 |
 ///
-/// The answer has no body, and a [`Refusal`](crate::Refusal) in its extensions.
+/// The response has no body, and a [`Refusal`](crate::Refusal) in its extensions.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct VerifyLayer {
@@ -24,23 +26,22 @@ pub struct VerifyLayer {
 }
 
 impl VerifyLayer {
-    /// Takes a configuration, or just a [`Verifier`](crate::Verifier).
+    /// Creates a layer from a configuration, or from a [`Verifier`](crate::Verifier) alone.
     pub fn new(config: impl Into<WebhookConfig>) -> Self {
         Self { config: config.into() }
     }
 
-    /// Handles each message once, too: a copy of one that was handled is answered 200, a copy of one
-    /// that is being handled 503. See the [module](crate::dedupe).
+    /// Adds a [`DedupeLayer`] inside this layer, so that each message is handled once.
     ///
-    /// The scope keeps apart what must not swallow each other's messages: two routes that one message
-    /// goes to, or staging and production on one store.
+    /// `scope` is a namespace for keys. Use a different scope for each route, and for each
+    /// environment that shares a store.
     #[cfg(feature = "dedupe")]
     pub fn dedupe(
         self,
-        store: agentmail_receive::Store,
+        claims: Claims,
         scope: impl Into<std::sync::Arc<str>>,
-    ) -> crate::DedupeLayer {
-        crate::DedupeLayer::new(self, agentmail_receive::Dedupe::new(store, scope))
+    ) -> tower_layer::Stack<DedupeLayer, Self> {
+        tower_layer::Stack::new(DedupeLayer::new(claims, scope), self)
     }
 }
 

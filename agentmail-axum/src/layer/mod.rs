@@ -16,9 +16,9 @@
 //! }
 //!
 //! let verifier = Verifier::new(Secret::new("whsec_test_secret")?);
-//! let app: Router = Router::new()
-//!     .route("/agentmail/webhook", post(on_mail))
-//!     .route_layer(VerifyLayer::new(verifier));
+//! let verify = VerifyLayer::new(verifier);
+//! let app: Router =
+//!     Router::new().route("/agentmail/webhook", post(on_mail).route_layer(verify));
 //! # Ok::<(), agentmail_axum::SecretError>(())
 //! ```
 //!
@@ -49,25 +49,34 @@
 //!
 //! # What the inner service sees
 //!
-//! The request as it came, with a [`RequestBody`] of the bytes that were signed, and a
-//! [`Delivery`](crate::Delivery) in the extensions. Trailers are dropped: nobody signed them.
+//! The request as it arrived, with a [`RequestBody`] of the bytes that were signed, and a
+//! [`Delivery`](crate::Delivery) in the extensions. Trailers are dropped, because they are not
+//! signed.
 //!
 //! # Readiness
 //!
 //! The layer is always ready. It waits for the *inner* service's readiness after the signature has
-//! matched, so that stalled requests of strangers hold none of the permits of a
+//! matched. Stalled requests of unauthenticated clients therefore hold no permit of a
 //! `ConcurrencyLimit` inside it.
 //!
 //! # Order of layers
 //!
-//! What changes the body (decompression, say) belongs inside this layer: outside, it would break
-//! the signature. An inner layer that is tied to one type of body, such as
+//! A layer that changes the body, for example decompression, belongs inside this layer. Outside, it
+//! would break the signature. An inner layer that needs one type of body, such as
 //! [`axum::middleware::from_fn`](https://docs.rs/axum/0.8/axum/middleware/fn.from_fn.html) within
-//! the same `ServiceBuilder`, needs the body converted (separate calls of `layer` do not):
+//! the same `ServiceBuilder`, needs the body converted. With separate calls of `layer`, it does
+//! not.
 //!
 //! ```
 //! use agentmail_axum::{Secret, Verifier, VerifyLayer};
-//! use axum::{Router, body::Body, extract::Request, middleware::{Next, from_fn}, response::Response, routing::post};
+//! use axum::{
+//!     Router,
+//!     body::Body,
+//!     extract::Request,
+//!     middleware::{Next, from_fn},
+//!     response::Response,
+//!     routing::post,
+//! };
 //! use tower::ServiceBuilder;
 //!
 //! async fn count(request: Request, next: Next) -> Response {

@@ -5,9 +5,12 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{RequestBody, ResponseBody, ResponseFuture};
+use super::{
+    body::{RequestBody, ResponseBody},
+    future::ResponseFuture,
+};
 
-/// The service that [`VerifyLayer`](super::VerifyLayer) makes.
+/// The service of [`VerifyLayer`](super::VerifyLayer).
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Verify<S> {
@@ -20,6 +23,21 @@ impl<S> Verify<S> {
     pub fn new(inner: S, config: impl Into<WebhookConfig>) -> Self {
         Self { inner, config: config.into() }
     }
+
+    /// Returns a reference to the inner service.
+    pub const fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// Returns a mutable reference to the inner service.
+    pub const fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Returns the inner service.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
 }
 
 impl<S, B, R> Service<Request<B>> for Verify<S>
@@ -31,7 +49,7 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S, B>;
 
-    /// Always ready: the inner service is waited for once the signature has matched.
+    /// Always ready. It waits for the inner service after the signature has matched.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
     }

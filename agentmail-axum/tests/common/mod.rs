@@ -1,4 +1,4 @@
-//! One valid delivery, from which each test changes one thing.
+//! One valid delivery. Each test changes one thing about it.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -14,21 +14,24 @@ use axum::{
 };
 
 pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
-pub(crate) const BODY: &str = r#"{"type":"mail.received","agent_id":"my-agent","message_id":"msg-1","subject":"confidential"}"#;
+pub(crate) const BODY: &str = concat!(
+    r#"{"type":"mail.received","agent_id":"my-agent","message_id":"msg-1","#,
+    r#""subject":"confidential"}"#
+);
 
 pub(crate) fn secret() -> Secret {
     Secret::new("whsec_test_secret").unwrap()
 }
 
 pub(crate) fn config() -> WebhookConfig {
-    WebhookConfig::new(Verifier::new(secret())).clock(NOW)
+    WebhookConfig::new(Verifier::new(secret())).with_clock(NOW)
 }
 
 pub(crate) fn signer() -> Signer {
     Signer::new(secret())
 }
 
-/// A delivery that was signed at `NOW`.
+/// Returns a delivery that is signed at `NOW`.
 pub(crate) fn signed(body: impl Into<Bytes>) -> Request<Body> {
     let body = body.into();
     let delivery = signer().sign(NOW, &body);
@@ -39,17 +42,17 @@ pub(crate) fn signed(body: impl Into<Bytes>) -> Request<Body> {
     request
 }
 
-/// The same delivery, its body replaced.
+/// Returns the delivery with another body.
 pub(crate) fn with_body(body: impl Into<Body>) -> Request<Body> {
     signed(BODY).map(|_| body.into())
 }
 
-/// Answers with the message's id.
+/// Responds with the id of the message.
 pub(crate) async fn on_mail(Verified(mail): Verified<MailReceived>) -> String {
     mail.message_id
 }
 
-/// Answers with the kind of event.
+/// Responds with the id of a mail, or with the kind of another event.
 pub(crate) async fn on_event(Verified(event): Verified<Event>) -> String {
     match event {
         Event::MailReceived(mail) => mail.message_id,
@@ -58,7 +61,7 @@ pub(crate) async fn on_event(Verified(event): Verified<Event>) -> String {
     }
 }
 
-/// The status, the code of the refusal and the text of an answer.
+/// Returns the status, the code of the refusal and the text of a response.
 pub(crate) async fn read<B>(response: Response<B>) -> (StatusCode, Option<&'static str>, String)
 where
     B: axum::body::HttpBody<Data = Bytes> + Send + 'static,

@@ -8,69 +8,114 @@ use moka::{future::Cache, policy::EvictionPolicy};
 use tokio::time::{Instant, timeout};
 
 use super::{
-    Lookup, Tenant,
-    lookup::{AskFor, Question},
+    lookup::{FindFn, Lookup, LookupFuture},
+    tenant::Tenant,
 };
-use crate::Refusal;
+use crate::{refusal::Refusal, telemetry};
 
-/// How long a [`Lookup`]'s answers count, and how many are kept.
+/// How long the results of a [`Lookup`] are kept, and how many.
 ///
 /// # Defaults
 ///
 /// | setting | default |
 /// | --- | --- |
-/// | [`known`](Self::known) | 10,000 tenants, each for 10 seconds |
-/// | [`unknown`](Self::unknown) | 1,000 questions in 5 seconds |
-/// | [`question_timeout`](Self::question_timeout) | 5 seconds |
+/// | [`with_max_tenants`](Self::with_max_tenants) | 10,000 tenants |
+/// | [`with_time_to_live`](Self::with_time_to_live) | 10 seconds |
+/// | [`with_miss_time_to_live`](Self::with_miss_time_to_live) | 5 seconds |
+/// | [`with_miss_budget`](Self::with_miss_budget) | 1,000 lookups |
+/// | [`with_lookup_timeout`](Self::with_lookup_timeout) | 5 seconds |
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct CacheConfig {
-    known: u64,
-    known_for: Duration,
-    unknown: u32,
-    unknown_for: Duration,
-    question_timeout: Duration,
+    max_tenants: u64,
+    time_to_live: Duration,
+    miss_time_to_live: Duration,
+    miss_budget: u32,
+    lookup_timeout: Duration,
 }
 
 impl Default for CacheConfig {
     fn default() -> Self {
         Self {
-            known: 10_000,
-            known_for: Duration::from_secs(10),
-            unknown: 1_000,
-            unknown_for: Duration::from_secs(5),
-            question_timeout: Duration::from_secs(5),
+            max_tenants: 10_000,
+            time_to_live: Duration::from_secs(10),
+            miss_time_to_live: Duration::from_secs(5),
+            miss_budget: 1_000,
+            lookup_timeout: Duration::from_secs(5),
         }
     }
 }
 
-/// As good as for ever, and within what the cache can count.
+/// The longest time to live. The cache cannot hold an entry for longer than 1,000 years.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 impl CacheConfig {
-    /// Sets how many tenants are kept, and for how long.
-    ///
-    /// A new secret counts when the old answer has run out: what is signed with it until then is a
-    /// `mismatch`.
-    pub fn known(self, tenants: u64, lifetime: Duration) -> Self {
-        Self { known: tenants, known_for: lifetime.min(YEAR), ..self }
+    /// Sets how many tenants are kept.
+    pub fn with_max_tenants(self, tenants: u64) -> Self {
+        Self { max_tenants: tenants, ..self }
     }
 
-    /// Sets for how long a tenant that was not found is not asked for again, and how many questions
-    /// about tenants that have never been found are put in that time.
+    /// Sets how long a tenant that was found is kept, at most a year.
     ///
-    /// A new tenant waits no longer than this. When strangers have used up the questions, a tenant
-    /// that this process has not found, or found so long ago that it has found as many others as are
-    /// kept since, is refused without asking (503, `source_busy`) until that time is over; all others
-    /// are served.
-    pub fn unknown(self, questions: u32, lifetime: Duration) -> Self {
-        Self { unknown: questions, unknown_for: lifetime.min(YEAR), ..self }
+    /// A new secret is accepted when the old result has expired. Until then, a delivery that is
+    /// signed with it is a `mismatch`.
+    pub fn with_time_to_live(self, time: Duration) -> Self {
+        Self { time_to_live: time.min(YEAR), ..self }
     }
 
-    /// Sets how long one question may take, whoever still waits for it. It is the cache's own: a
-    /// delivery waits no longer than [`source_timeout`](crate::WebhookConfig::source_timeout).
-    pub fn question_timeout(self, timeout: Duration) -> Self {
-        Self { question_timeout: timeout, ..self }
+    /// Sets how long a tenant that was not found is not looked up again, at most a year.
+    ///
+    /// A new tenant waits no longer than this.
+    pub fn with_miss_time_to_live(self, time: Duration) -> Self {
+        Self { miss_time_to_live: time.min(YEAR), ..self }
+    }
+
+    /// Sets how many lookups of tenants that have never been found may run within
+    /// [`miss_time_to_live`](Self::with_miss_time_to_live).
+    ///
+    /// Once the budget is spent, a tenant that is not in the list of recently found ones gets 503
+    /// (`lookup_busy`) until that time has passed. Recently found tenants are not affected. The
+    /// list has [`max_tenants`](Self::with_max_tenants) entries.
+    pub fn with_miss_budget(self, lookups: u32) -> Self {
+        Self { miss_budget: lookups, ..self }
+    }
+
+    /// Sets how long one lookup may take, whether or not a delivery still waits for it.
+    ///
+    /// A delivery itself waits no longer than
+    /// [`WebhookConfig::lookup_timeout`](crate::WebhookConfig::with_lookup_timeout).
+    pub fn with_lookup_timeout(self, timeout: Duration) -> Self {
+        Self { lookup_timeout: timeout, ..self }
+    }
+
+    /// Returns how many tenants are kept.
+    #[must_use]
+    pub const fn max_tenants(&self) -> u64 {
+        self.max_tenants
+    }
+
+    /// Returns how long a tenant that was found is kept.
+    #[must_use]
+    pub const fn time_to_live(&self) -> Duration {
+        self.time_to_live
+    }
+
+    /// Returns how long a tenant that was not found is not looked up again.
+    #[must_use]
+    pub const fn miss_time_to_live(&self) -> Duration {
+        self.miss_time_to_live
+    }
+
+    /// Returns how many lookups of unknown tenants may run within that time.
+    #[must_use]
+    pub const fn miss_budget(&self) -> u32 {
+        self.miss_budget
+    }
+
+    /// Returns how long one lookup may take.
+    #[must_use]
+    pub const fn lookup_timeout(&self) -> Duration {
+        self.lookup_timeout
     }
 }
 
@@ -78,97 +123,97 @@ impl<K> Lookup<K>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
 {
-    /// Keeps answers for a while, of tenants that were found and of those that were not. Errors are
+    /// Keeps results for a while, of tenants that were found and of those that were not. Errors are
     /// not kept.
     ///
-    /// While a tenant is being asked for, others who want to know wait for the same answer, and the
-    /// question goes on when whoever asked first goes away. The cache is in this process, and all clones
-    /// share it. Strangers choose the keys of those that were not found: bound their length, as
-    /// [`segment_between`](super::RequestHead::segment_between) does.
+    /// While a tenant is being looked up, other deliveries wait for the same result. The lookup
+    /// goes on when the first client disconnects. The cache is in this process, and all clones
+    /// share it. Unauthenticated clients choose the keys that are not found: limit their length, as
+    /// [`path_segment`](super::path_segment) does.
     pub fn cached(self, config: CacheConfig) -> Self {
-        let Self { key, ask } = self;
-        let answers = Arc::new(Answers::new(ask, &config));
-        let ask = move |key| -> Question {
-            let answers = Arc::clone(&answers);
-            Box::pin(answers.of(key))
+        let Self { key, find } = self;
+        let results = Arc::new(Results::new(find, &config));
+        let find = move |key| -> LookupFuture {
+            let results = Arc::clone(&results);
+            Box::pin(results.get(key))
         };
-        Self { key, ask: Arc::new(ask) }
+        Self { key, find: Arc::new(find) }
     }
 }
 
-struct Answers<K> {
-    ask: Arc<AskFor<K>>,
-    known: Cache<K, Tenant>,
-    /// Who has been known once is asked for whatever strangers do.
-    once_known: Cache<K, ()>,
-    unknown: Cache<K, ()>,
+struct Results<K> {
+    find: Arc<FindFn<K>>,
+    found: Cache<K, Tenant>,
+    /// Recently found tenants are looked up again whatever unauthenticated clients do.
+    recently_found: Cache<K, ()>,
+    missed: Cache<K, ()>,
     budget: Budget,
-    question_timeout: Duration,
+    lookup_timeout: Duration,
 }
 
-impl<K> Answers<K>
+impl<K> Results<K>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
 {
-    fn new(ask: Arc<AskFor<K>>, config: &CacheConfig) -> Self {
+    fn new(find: Arc<FindFn<K>>, config: &CacheConfig) -> Self {
         Self {
-            ask,
-            known: Cache::builder()
-                .max_capacity(config.known)
-                .time_to_live(config.known_for)
+            find,
+            found: Cache::builder()
+                .max_capacity(config.max_tenants)
+                .time_to_live(config.time_to_live)
                 .build(),
-            once_known: recent(config.known).build(),
-            // As many as two times' questions, one after the other: none is forgotten early.
-            unknown: recent(u64::from(config.unknown).saturating_mul(2))
-                .time_to_live(config.unknown_for)
+            recently_found: recent(config.max_tenants).build(),
+            // Twice the budget: two windows may lie in one time to live, and none is dropped early.
+            missed: recent(u64::from(config.miss_budget).saturating_mul(2))
+                .time_to_live(config.miss_time_to_live)
                 .build(),
-            budget: Budget::new(config.unknown, config.unknown_for),
-            question_timeout: config.question_timeout,
+            budget: Budget::new(config.miss_budget, config.miss_time_to_live),
+            lookup_timeout: config.lookup_timeout,
         }
     }
 
-    async fn of(self: Arc<Self>, key: K) -> Result<Tenant, Refusal> {
-        if let Some(tenant) = self.known.get(&key).await {
+    async fn get(self: Arc<Self>, key: K) -> Result<Tenant, Refusal> {
+        if let Some(tenant) = self.found.get(&key).await {
             return Ok(tenant);
         }
-        if self.unknown.contains_key(&key) {
+        if self.missed.contains_key(&key) {
             return Err(Refusal::UnknownTenant);
         }
-        // In a task of its own: whoever asked first may go away, and others wait for the answer.
-        let asking = tokio::spawn(async move {
-            let question = self.put(key.clone());
-            self.known.try_get_with(key, question).await.map_err(|refusal| *refusal)
+        // In a task of its own: the first client may disconnect while others wait for the result.
+        let task = tokio::spawn(async move {
+            let lookup = self.look_up(key.clone());
+            self.found.try_get_with(key, lookup).await.map_err(|refusal| *refusal)
         });
-        asking.await.unwrap_or_else(|_| {
-            tracing::error!(target: "agentmail", "the lookup of a tenant panicked");
-            Err(Refusal::SourceFailed)
+        task.await.unwrap_or_else(|_| {
+            telemetry::lookup_panicked();
+            Err(Refusal::LookupFailed)
         })
     }
 
-    /// Asks; only one at a time for each key.
-    async fn put(&self, key: K) -> Result<Tenant, Refusal> {
-        // It may have been asked for since it was looked for.
-        if self.unknown.contains_key(&key) {
+    /// Looks a tenant up. For each key, one lookup runs at a time.
+    async fn look_up(&self, key: K) -> Result<Tenant, Refusal> {
+        // Another lookup may have ended since the caller checked.
+        if self.missed.contains_key(&key) {
             return Err(Refusal::UnknownTenant);
         }
-        let stranger = self.once_known.get(&key).await.is_none();
-        if stranger && !self.budget.take() {
-            return Err(Refusal::SourceBusy);
+        let is_new = self.recently_found.get(&key).await.is_none();
+        if is_new && !self.budget.take() {
+            return Err(Refusal::LookupBusy);
         }
-        let asked = timeout(self.question_timeout, (self.ask)(key.clone())).await;
-        let timed_out = Refusal::SourceTimeout { timeout: self.question_timeout };
-        let answer = asked.unwrap_or(Err(timed_out));
-        match answer {
-            Ok(_) if stranger => {
+        let found = timeout(self.lookup_timeout, (self.find)(key.clone())).await;
+        let timed_out = Refusal::LookupTimeout { timeout: self.lookup_timeout };
+        let found = found.unwrap_or(Err(timed_out));
+        match found {
+            Ok(_) if is_new => {
                 self.budget.give_back();
-                self.once_known.insert(key, ()).await;
+                self.recently_found.insert(key, ()).await;
             }
-            Err(Refusal::UnknownTenant) => self.unknown.insert(key, ()).await,
-            // It was not the tenant that was wanting.
-            Err(_) if stranger => self.budget.give_back(),
+            Err(Refusal::UnknownTenant) => self.missed.insert(key, ()).await,
+            // The lookup failed; that says nothing about the tenant.
+            Err(_) if is_new => self.budget.give_back(),
             _ => {}
         }
-        answer
+        found
     }
 }
 
@@ -179,9 +224,9 @@ where
     Cache::builder().max_capacity(capacity).eviction_policy(EvictionPolicy::lru())
 }
 
-/// So many questions in such a time.
+/// A number of lookups in a period of time.
 struct Budget {
-    questions: u32,
+    lookups: u32,
     period: Duration,
     window: Mutex<Window>,
 }
@@ -192,15 +237,15 @@ struct Window {
 }
 
 impl Budget {
-    fn new(questions: u32, period: Duration) -> Self {
-        let window = Window { start: Instant::now(), left: questions };
-        Self { questions, period, window: Mutex::new(window) }
+    fn new(lookups: u32, period: Duration) -> Self {
+        let window = Window { start: Instant::now(), left: lookups };
+        Self { lookups, period, window: Mutex::new(window) }
     }
 
     fn take(&self) -> bool {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         if window.start.elapsed() >= self.period {
-            *window = Window { start: Instant::now(), left: self.questions };
+            *window = Window { start: Instant::now(), left: self.lookups };
         }
         let taken = window.left.checked_sub(1);
         window.left = taken.unwrap_or(0);
@@ -209,7 +254,7 @@ impl Budget {
 
     fn give_back(&self) {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        window.left = window.left.saturating_add(1).min(self.questions);
+        window.left = window.left.saturating_add(1).min(self.lookups);
     }
 }
 

@@ -1,123 +1,137 @@
 use std::{
+    error::Error,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
 };
 
-use super::{RequestHead, Tenant};
-use crate::Refusal;
+use super::{head::RequestHead, tenant::Tenant};
+use crate::{refusal::Refusal, telemetry};
 
-/// A question on its way to an answer.
-pub(crate) type Question = Pin<Box<dyn Future<Output = Result<Tenant, Refusal>> + Send>>;
+/// A lookup that has started.
+pub(crate) type LookupFuture = Pin<Box<dyn Future<Output = Result<Tenant, Refusal>> + Send>>;
 
-/// A lookup of which only the two ends are left.
-pub(super) type Ask = dyn Fn(&RequestHead<'_>) -> Result<Question, Refusal> + Send + Sync;
+/// A lookup whose key type is erased.
+pub(super) type ErasedLookup =
+    dyn Fn(&RequestHead<'_>) -> Result<LookupFuture, Refusal> + Send + Sync;
 
-pub(super) type KeyOf<K> = dyn Fn(&RequestHead<'_>) -> Option<K> + Send + Sync;
-pub(super) type AskFor<K> = dyn Fn(K) -> Question + Send + Sync;
+pub(super) type KeyFn<K> = dyn Fn(&RequestHead<'_>) -> Option<K> + Send + Sync;
+pub(super) type FindFn<K> = dyn Fn(K) -> LookupFuture + Send + Sync;
 
-/// Looks up whose secrets count, per delivery: a [`Source`](super::Source) for many agents.
+/// Looks up the secrets of a delivery: a [`Source`](super::Source) for many agents.
 ///
-/// It has two steps. The first tells from the request's head whose delivery this claims to be; it
-/// must not block. The second asks for that tenant, and may take its time, up to
-/// [`source_timeout`](crate::WebhookConfig::source_timeout). Neither runs for a request whose two
-/// headers are missing, repeated or malformed.
+/// It has two steps. `key` reads from the head of the request which tenant the delivery claims to
+/// be for; it must not block. `find` then looks that tenant up, within
+/// [`lookup_timeout`](crate::WebhookConfig::with_lookup_timeout). Neither runs for a request whose
+/// two headers are missing, duplicated or malformed.
 ///
-/// ```
-/// use std::{collections::HashMap, sync::Arc};
-///
-/// use agentmail_receive::{Lookup, Tenant, WebhookConfig};
-/// use agentmail_verify::{Secret, SecretError, Verifier};
-///
-/// /// Stands for your database.
-/// async fn secret_of(agent: &str) -> Result<Option<String>, SecretError> {
-///     Ok((agent == "my-agent").then(|| "whsec_test_secret".to_owned()))
-/// }
-///
-/// let lookup = Lookup::new(
-///     |head| head.segment_between("/agents/", "/webhook"),
-///     async |agent: String| -> Result<Option<Tenant>, SecretError> {
-///         let Some(secret) = secret_of(&agent).await? else { return Ok(None) };
-///         Ok(Some(Tenant::new(Verifier::new(Secret::new(secret)?), agent)))
-///     },
-/// );
-/// let config = WebhookConfig::new(lookup);
-/// ```
+/// Each adapter has a `Lookup` of its own, whose `key` takes the request of its framework. This one
+/// is for other adapters.
 ///
 /// # Refuses
 ///
 /// | what happened | status | code |
 /// | --- | --- | --- |
-/// | the first step or the second returns `None` | 403 | `unknown_tenant` |
-/// | the second returns an error, which is logged; the first panics | 503 | `source_failed` |
-/// | the second has not answered in time | 503 | `source_timeout` |
+/// | `key` or `find` returns `None` | 403 | `unknown_tenant` |
+/// | `find` returns an error, which is logged; `key` panics | 503 | `lookup_failed` |
+/// | `find` takes too long | 503 | `lookup_timeout` |
 ///
-/// What the second step awaits is dropped when the client goes away, and a panic in it ends the request
-/// as a handler's would; where answers are cached, it goes on, and a panic is `source_failed`.
-///
-#[cfg_attr(
-    feature = "cache",
-    doc = "Without [`cached`](Self::cached), every well-formed delivery asks, forged ones too."
-)]
-#[cfg_attr(
-    not(feature = "cache"),
-    doc = "Every well-formed delivery asks, forged ones too, unless answers are cached (feature `cache`)."
-)]
+/// When the client disconnects, `find` is dropped. A panic in it ends the request as a handler's
+/// panic does. With the feature `cache`, `Lookup::cached` changes both: `find` runs to its end, and
+/// its panic is `lookup_failed`. Without a cache, every well-formed delivery causes a lookup,
+/// forged ones too.
 #[must_use]
 pub struct Lookup<K> {
-    pub(super) key: Arc<KeyOf<K>>,
-    pub(super) ask: Arc<AskFor<K>>,
+    pub(super) key: Arc<KeyFn<K>>,
+    pub(super) find: Arc<FindFn<K>>,
 }
 
 impl<K: 'static> Lookup<K> {
-    /// Takes the two steps. The error's text goes into the log.
-    pub fn new<H, A, F, E>(key: H, ask: A) -> Self
+    /// Creates a lookup from its two steps. The log shows an error of `find` with its sources.
+    pub fn new<H, A, F, E>(key: H, find: A) -> Self
     where
         H: Fn(&RequestHead<'_>) -> Option<K> + Send + Sync + 'static,
         A: Fn(K) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Option<Tenant>, E>> + Send + 'static,
-        E: fmt::Display,
+        E: Into<Box<dyn Error + Send + Sync>>,
     {
-        let ask = move |key| -> Question {
-            let answer = ask(key);
-            Box::pin(async move { judge(answer.await) })
+        let find = move |key| -> LookupFuture {
+            let found = find(key);
+            Box::pin(async move { tenant(found.await) })
         };
-        Self { key: Arc::new(key), ask: Arc::new(ask) }
+        Self { key: Arc::new(key), find: Arc::new(find) }
     }
 
-    pub(super) fn erase(self) -> Arc<Ask> {
-        let Self { key, ask } = self;
+    /// Creates a lookup whose second step also gets a clone of `context`, for example a database
+    /// pool.
+    ///
+    /// An async closure that captures its environment cannot be a `find`; this way, it captures
+    /// nothing.
+    ///
+    /// ```
+    /// use std::{collections::HashMap, sync::Arc};
+    ///
+    /// use agentmail_receive::{Lookup, Tenant, WebhookConfig, path_segment};
+    /// use agentmail_verify::{Secret, SecretError, Verifier};
+    ///
+    /// type Pool = Arc<HashMap<String, String>>; // in place of your database
+    ///
+    /// let pool = Pool::default();
+    /// let lookup = Lookup::with(
+    ///     pool,
+    ///     |head| path_segment(head.path(), "/agents/", "/webhook"),
+    ///     async |pool: Pool, agent: String| -> Result<Option<Tenant>, SecretError> {
+    ///         let Some(secret) = pool.get(&agent) else { return Ok(None) };
+    ///         Ok(Some(Tenant::new(Verifier::new(Secret::new(secret)?), agent)))
+    ///     },
+    /// );
+    /// let config = WebhookConfig::new(lookup);
+    /// ```
+    pub fn with<C, H, A, F, E>(context: C, key: H, find: A) -> Self
+    where
+        C: Clone + Send + Sync + 'static,
+        H: Fn(&RequestHead<'_>) -> Option<K> + Send + Sync + 'static,
+        A: Fn(C, K) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Option<Tenant>, E>> + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        Self::new(key, move |key| find(context.clone(), key))
+    }
+
+    pub(super) fn erase(self) -> Arc<ErasedLookup> {
+        let Self { key, find } = self;
         Arc::new(move |head| {
-            // A panic here would strike where a request is accepted, not where it is answered: it
-            // would end a `tower::buffer` with all its requests, which no handler's panic does.
-            let question = catch_unwind(AssertUnwindSafe(|| Some(ask(key(head)?))));
-            match question {
-                Ok(question) => question.ok_or(Refusal::UnknownTenant),
+            // This runs where a request is accepted. A panic there would end a `tower::buffer` with
+            // all its requests, which a handler's panic does not.
+            let lookup = catch_unwind(AssertUnwindSafe(|| Some(find(key(head)?))));
+            match lookup {
+                Ok(lookup) => lookup.ok_or(Refusal::UnknownTenant),
                 Err(_) => {
-                    tracing::error!(target: "agentmail", "the lookup of a tenant panicked");
-                    Err(Refusal::SourceFailed)
+                    telemetry::lookup_panicked();
+                    Err(Refusal::LookupFailed)
                 }
             }
         })
     }
 }
 
-fn judge<E: fmt::Display>(answer: Result<Option<Tenant>, E>) -> Result<Tenant, Refusal> {
-    match answer {
+fn tenant<E>(found: Result<Option<Tenant>, E>) -> Result<Tenant, Refusal>
+where
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    match found {
         Ok(tenant) => tenant.ok_or(Refusal::UnknownTenant),
         Err(error) => {
-            // As text, which a subscriber escapes: a name out of the path may stand in it.
-            let error = error.to_string();
-            tracing::error!(target: "agentmail", error, "the lookup of a tenant failed");
-            Err(Refusal::SourceFailed)
+            telemetry::lookup_failed(&*error.into());
+            Err(Refusal::LookupFailed)
         }
     }
 }
 
 impl<K> Clone for Lookup<K> {
     fn clone(&self) -> Self {
-        Self { key: Arc::clone(&self.key), ask: Arc::clone(&self.ask) }
+        Self { key: Arc::clone(&self.key), find: Arc::clone(&self.find) }
     }
 }
 

@@ -2,11 +2,11 @@ use std::sync::Arc;
 
 use agentmail_verify::Verifier;
 
-use crate::{Refusal, identity::Identity};
+use crate::{identity::Identity, refusal::Refusal};
 
-/// Whose secrets count, and the agent that they may speak for.
+/// The secrets that are accepted for a delivery, and the agent that they are valid for.
 ///
-/// A clone is a reference count or two.
+/// A clone is one or two reference counts.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Tenant {
@@ -17,28 +17,34 @@ pub struct Tenant {
 impl Tenant {
     /// Accepts deliveries of one agent.
     ///
-    /// A delivery whose signature matches is refused (403, `other_agent`) unless its body is a JSON
-    /// object that names exactly this `agent_id`, once: agent A's secret must not speak for agent B.
-    /// That holds for events of every type. With an empty id, everything is refused.
+    /// A delivery whose signature matches must carry this `agent_id`: its body must be a JSON
+    /// object that names it once. Any other delivery is refused (403, `other_agent`), whatever its
+    /// type. With an empty id, every delivery is refused.
     pub fn new(verifier: impl Into<Arc<Verifier>>, agent_id: impl Into<Arc<str>>) -> Self {
         Self { verifier: verifier.into(), agent_id: Some(agent_id.into()) }
     }
 
-    /// Accepts deliveries of whatever agent, or of none: whoever holds one of these secrets speaks
-    /// for all of them. For one secret that several agents share.
+    /// Accepts deliveries of any agent, or of none. For one secret that several agents share.
     pub fn any_agent(verifier: impl Into<Arc<Verifier>>) -> Self {
         Self { verifier: verifier.into(), agent_id: None }
     }
 
-    pub(crate) fn verifier(&self) -> &Verifier {
+    /// Returns the secrets that are accepted.
+    pub fn verifier(&self) -> &Verifier {
         &self.verifier
     }
 
-    /// Decides whether an authentic body speaks for the right agent.
-    pub(crate) fn may_say(&self, body: &[u8]) -> Result<(), Refusal> {
-        let Some(agent_id) = &self.agent_id else { return Ok(()) };
-        let named = Identity::read(body).and_then(|identity| identity.agent_id);
-        if named.as_deref() == Some(&**agent_id) { Ok(()) } else { Err(Refusal::OtherAgent) }
+    /// Returns the one agent that the secrets are valid for, or `None` for any agent.
+    #[must_use]
+    pub fn agent_id(&self) -> Option<&str> {
+        self.agent_id.as_deref()
+    }
+
+    /// Checks that an authentic body names the right agent.
+    pub(crate) fn check_agent(&self, identity: Option<&Identity<'_>>) -> Result<(), Refusal> {
+        let Some(agent_id) = self.agent_id() else { return Ok(()) };
+        let named = identity.and_then(|identity| identity.agent_id.as_deref());
+        if named == Some(agent_id) { Ok(()) } else { Err(Refusal::OtherAgent) }
     }
 }
 
@@ -71,18 +77,24 @@ mod tests {
             (b"\xff", false),
             (b"", false),
         ] {
-            let outcome = Tenant::new(verifier(), "a").may_say(body);
+            let outcome = Tenant::new(verifier(), "a").check_agent(Identity::read(body).as_ref());
 
             let expected = if allowed { Ok(()) } else { Err(Refusal::OtherAgent) };
             assert_eq!(outcome, expected, "{}", body.escape_ascii());
-            assert_eq!(Tenant::any_agent(verifier()).may_say(body), Ok(()));
+            assert_eq!(
+                Tenant::any_agent(verifier()).check_agent(Identity::read(body).as_ref()),
+                Ok(())
+            );
         }
     }
 
     #[test]
-    fn an_empty_id_speaks_for_nobody() {
+    fn an_empty_id_is_valid_for_no_agent() {
         for body in [&br#"{"agent_id":""}"#[..], b"{}", br#"{"agent_id":"a"}"#] {
-            assert_eq!(Tenant::new(verifier(), "").may_say(body), Err(Refusal::OtherAgent));
+            assert_eq!(
+                Tenant::new(verifier(), "").check_agent(Identity::read(body).as_ref()),
+                Err(Refusal::OtherAgent)
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A delivery of an agent, signed with the secret of an agent.
+//! Deliveries to the path of an agent, each signed with the secret of an agent.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -8,14 +8,14 @@
 use std::convert::Infallible;
 
 use agentmail_receive::{Delivery, Refusal, RequestHead, Tenant, WebhookConfig};
-use agentmail_verify::{Secret, SignedDelivery, Signer, UnixTime, Verifier};
+use agentmail_verify::{Label, Secret, SignedDelivery, Signer, UnixTime, Verifier};
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 
 pub(crate) const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 
 pub(crate) fn secret(name: &str) -> Secret {
-    Secret::new(format!("secret of {name}")).unwrap().with_label(name).unwrap()
+    Secret::new(format!("secret of {name}")).unwrap().with_label(Label::new(name).unwrap())
 }
 
 pub(crate) fn tenant(agent: &str) -> Tenant {
@@ -27,11 +27,11 @@ pub(crate) fn body_of(agent: &str) -> Bytes {
     text.replace("AGENT", agent).into()
 }
 
-pub(crate) fn at_once(body: Bytes) -> impl Stream<Item = Result<Bytes, Infallible>> {
+pub(crate) fn in_one_piece(body: Bytes) -> impl Stream<Item = Result<Bytes, Infallible>> {
     stream::iter([Ok(body)])
 }
 
-/// Receives a body at the agent's path, signed with the secret of that name.
+/// Receives a body at the path of an agent, signed with the secret that has this name.
 pub(crate) async fn receive(
     config: &WebhookConfig,
     path_agent: &str,
@@ -39,7 +39,7 @@ pub(crate) async fn receive(
     body: Bytes,
 ) -> Result<Delivery, Refusal> {
     let signed = Signer::new(secret(secret_name)).sign(NOW, &body);
-    receive_signed(config, path_agent, &signed, at_once(body)).await
+    receive_signed(config, path_agent, &signed, in_one_piece(body)).await
 }
 
 pub(crate) async fn receive_signed(
@@ -50,6 +50,6 @@ pub(crate) async fn receive_signed(
 ) -> Result<Delivery, Refusal> {
     let path = format!("/agents/{path_agent}/webhook");
     let head = RequestHead::new(&path, &());
-    let received = config.receive(head, |header| signed.lines(header), None, body).await;
+    let received = config.receive(head, |header| signed.value(header), None, body).await;
     received.map_err(|rejection| rejection.refusal())
 }

@@ -6,43 +6,42 @@ use serde::{
     de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use super::{MailReceived, TrustTier};
-use crate::payload::Flaw;
+use crate::event::{flaw::Flaw, mail_received::MailReceived};
 
-/// The flat object of the guide, read in one pass before its `type` is known.
+/// The flat object of the vendor's guide, read in one pass before its `type` is known.
 ///
-/// A member of an unexpected type is no error yet: it is one in `mail.received`, and none of our
-/// business in an event that we do not know.
+/// A member of an unexpected JSON type is not an error yet. It is one in `mail.received`, but not
+/// in an event of an unknown type.
 #[derive(Deserialize)]
 pub(super) struct Wire {
     #[serde(rename = "type")]
     kind: Option<Kind>,
     #[serde(default)]
-    agent_id: Text,
+    agent_id: Member,
     #[serde(default)]
-    message_id: Text,
+    message_id: Member,
     #[serde(default)]
-    sender: Text,
+    sender: Member,
     #[serde(default)]
-    subject: Text,
+    subject: Member,
     #[serde(default)]
-    timestamp: Text,
+    timestamp: Member,
     #[serde(default)]
-    sender_verified: Flag,
+    sender_verified: Member,
     #[serde(default)]
-    peer_trust_tier: Text,
+    peer_trust_tier: Member,
     #[serde(default)]
-    rate_limited: Flag,
+    rate_limited: Member,
     #[serde(default)]
-    is_duplicate: Flag,
+    is_duplicate: Member,
     #[serde(default)]
-    s3_bucket: Text,
+    s3_bucket: Member,
     #[serde(default)]
-    s3_key: Text,
+    s3_key: Member,
 }
 
 impl Wire {
-    /// Reads an object, and nothing else: a derived struct would take an array of its members too.
+    /// Reads an object, and nothing else. A derived struct would accept an array of its members.
     pub(super) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct ObjectVisitor;
         impl<'de> Visitor<'de> for ObjectVisitor {
@@ -65,18 +64,22 @@ impl Wire {
     }
 
     pub(super) fn into_mail<E: de::Error>(self) -> Result<MailReceived, E> {
+        self.mail().map_err(Flaw::error)
+    }
+
+    fn mail(self) -> Result<MailReceived, Flaw> {
         Ok(MailReceived {
             agent_id: self.agent_id.id(Flaw::MissingAgentId)?,
             message_id: self.message_id.id(Flaw::MissingMessageId)?,
-            sender: self.sender.optional()?,
-            subject: self.subject.optional()?,
-            timestamp: self.timestamp.optional()?,
-            sender_verified: self.sender_verified.optional()?.unwrap_or(false),
-            peer_trust_tier: self.peer_trust_tier.optional()?.map(TrustTier::from),
-            rate_limited: self.rate_limited.optional()?,
-            is_duplicate: self.is_duplicate.optional()?,
-            s3_bucket: self.s3_bucket.optional()?,
-            s3_key: self.s3_key.optional()?,
+            sender: self.sender.text()?,
+            subject: self.subject.text()?,
+            timestamp: self.timestamp.text()?.map(Into::into),
+            sender_verified: self.sender_verified.flag()?.unwrap_or(false),
+            peer_trust_tier: self.peer_trust_tier.text()?.map(Into::into),
+            rate_limited: self.rate_limited.flag()?,
+            is_duplicate: self.is_duplicate.flag()?,
+            s3_bucket: self.s3_bucket.text()?,
+            s3_key: self.s3_key.text()?,
         })
     }
 }
@@ -99,7 +102,7 @@ impl<'de> Deserialize<'de> for Kind {
 
             fn visit_str<E: de::Error>(self, kind: &str) -> Result<Kind, E> {
                 match kind {
-                    "mail.received" => Ok(Kind::MailReceived),
+                    MailReceived::KIND => Ok(Kind::MailReceived),
                     "" => Err(Flaw::MissingType.error()),
                     other => Ok(Kind::Other(other.to_owned())),
                 }
@@ -110,110 +113,92 @@ impl<'de> Deserialize<'de> for Kind {
     }
 }
 
-type Text = Member<String>;
-type Flag = Member<bool>;
-
-/// A member that may be absent or null, and that may turn out to be of another type.
+/// A member of any JSON type, of which only texts and flags are kept.
+///
+/// `serde_json::Value` would keep the rest too, and would refuse what is skipped here: numbers out
+/// of range, lone surrogates and deep nesting inside an array or object.
 #[derive(Default)]
-enum Member<T> {
+enum Member {
+    /// Absent or null.
     #[default]
     Absent,
-    Given(T),
-    OfAnotherType,
-}
-
-impl<T> Member<T> {
-    fn optional<E: de::Error>(self) -> Result<Option<T>, E> {
-        match self {
-            Self::Absent => Ok(None),
-            Self::Given(value) => Ok(Some(value)),
-            Self::OfAnotherType => Err(Flaw::MistypedMember.error()),
-        }
-    }
-}
-
-impl Text {
-    /// An empty id counts as absent.
-    fn id<E: de::Error>(self, missing: Flaw) -> Result<String, E> {
-        let id = self.optional()?.filter(|id| !id.is_empty());
-        id.ok_or_else(|| missing.error())
-    }
-}
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let any = deserializer.deserialize_any(AnyVisitor)?;
-        Ok(match any {
-            Any::Null => Self::Absent,
-            Any::Text(text) => Self::Given(text),
-            Any::Flag(_) | Any::Else => Self::OfAnotherType,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Flag {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let any = deserializer.deserialize_any(AnyVisitor)?;
-        Ok(match any {
-            Any::Null => Self::Absent,
-            Any::Flag(flag) => Self::Given(flag),
-            Any::Text(_) | Any::Else => Self::OfAnotherType,
-        })
-    }
-}
-
-/// Any JSON value, of which only texts and flags are kept.
-enum Any {
-    Null,
     Text(String),
     Flag(bool),
-    Else,
+    Other,
 }
 
-struct AnyVisitor;
-
-impl<'de> Visitor<'de> for AnyVisitor {
-    type Value = Any;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
+impl Member {
+    fn text(self) -> Result<Option<String>, Flaw> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::Text(text) => Ok(Some(text)),
+            Self::Flag(_) | Self::Other => Err(Flaw::MistypedMember),
+        }
     }
 
-    fn visit_unit<E>(self) -> Result<Any, E> {
-        Ok(Any::Null)
+    fn flag(self) -> Result<Option<bool>, Flaw> {
+        match self {
+            Self::Absent => Ok(None),
+            Self::Flag(flag) => Ok(Some(flag)),
+            Self::Text(_) | Self::Other => Err(Flaw::MistypedMember),
+        }
     }
 
-    fn visit_bool<E>(self, flag: bool) -> Result<Any, E> {
-        Ok(Any::Flag(flag))
+    /// Returns a required text. An empty one is treated as absent.
+    fn id(self, missing: Flaw) -> Result<String, Flaw> {
+        self.text()?.filter(|id| !id.is_empty()).ok_or(missing)
     }
+}
 
-    fn visit_str<E>(self, text: &str) -> Result<Any, E> {
-        Ok(Any::Text(text.to_owned()))
-    }
+impl<'de> Deserialize<'de> for Member {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MemberVisitor;
+        impl<'de> Visitor<'de> for MemberVisitor {
+            type Value = Member;
 
-    fn visit_string<E>(self, text: String) -> Result<Any, E> {
-        Ok(Any::Text(text))
-    }
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON value")
+            }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Any, E> {
-        Ok(Any::Else)
-    }
+            fn visit_unit<E>(self) -> Result<Member, E> {
+                Ok(Member::Absent)
+            }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Any, E> {
-        Ok(Any::Else)
-    }
+            fn visit_bool<E>(self, flag: bool) -> Result<Member, E> {
+                Ok(Member::Flag(flag))
+            }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Any, E> {
-        Ok(Any::Else)
-    }
+            fn visit_str<E>(self, text: &str) -> Result<Member, E> {
+                Ok(Member::Text(text.to_owned()))
+            }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Any, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Any::Else)
-    }
+            fn visit_string<E>(self, text: String) -> Result<Member, E> {
+                Ok(Member::Text(text))
+            }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Any, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Any::Else)
+            fn visit_i64<E>(self, _: i64) -> Result<Member, E> {
+                Ok(Member::Other)
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Member, E> {
+                Ok(Member::Other)
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Member, E> {
+                Ok(Member::Other)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Member, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Member::Other)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Member, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Member::Other)
+            }
+        }
+
+        deserializer.deserialize_any(MemberVisitor)
     }
 }

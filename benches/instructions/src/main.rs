@@ -1,7 +1,8 @@
-//! `instructions accept|refuse BYTES TIMES`: verifies a genuine or a forged delivery, header bytes to
-//! receipt, that many times.
+//! Verifies a genuine or a forged delivery, from header bytes to receipt, this many times.
+//!
+//! Usage: `instructions accept|refuse BYTES TIMES`
 
-use agentmail_verify::{Header, Secret, SignedHeaders, Signer, UnixTime, Verifier};
+use agentmail_verify::{Secret, SignedHeaders, Signer, UnixTime, Verifier, WebhookHeader};
 
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 
@@ -17,10 +18,10 @@ fn main() {
     let (timestamp, signature) = (signed.timestamp().to_owned(), signed.signature().to_owned());
     let verifier = Verifier::new(secret("genuine"));
     for _ in 0..number(times) {
-        let headers = SignedHeaders::read(|header| match header {
-            Header::Timestamp => Some(timestamp.as_bytes()),
-            Header::Signature => Some(signature.as_bytes()),
-            Header::Unsigned => None,
+        let headers = SignedHeaders::parse(|header| match header {
+            WebhookHeader::Timestamp => Some(timestamp.as_bytes()),
+            WebhookHeader::Signature => Some(signature.as_bytes()),
+            WebhookHeader::Unsigned => None,
         });
         let headers = headers.expect("they are well formed");
         let accepted = verifier.verify(&headers, std::hint::black_box(&body), NOW).is_ok();

@@ -1,9 +1,10 @@
-//! The verification itself: ours, the same parsing over other back ends, and other crates' whole calls.
+//! The verification alone: ours, the usual parsing with other backends, and whole calls of other
+//! crates.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use agentmail_verify::{
-    Clock, Header, Secret, SignedHeaders, Signer, SystemClock, Timestamp, UnixTime, Verifier,
+    Label, Secret, SignedHeaders, Signer, Tolerance, UnixTime, Verifier, WebhookHeader,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -48,7 +49,7 @@ pub fn groups() -> Vec<Group> {
     groups
 }
 
-/// A body that is no JSON, so that a peer that goes on to parse it fails at the first byte.
+/// Returns a body that is not JSON. A crate that parses the body fails at the first byte.
 fn body(bytes: usize) -> Vec<u8> {
     vec![b'x'; bytes]
 }
@@ -67,26 +68,26 @@ fn signed(at: UnixTime, body: &[u8], key: &str) -> (String, String) {
     (signed.timestamp().to_owned(), signed.signature().to_owned())
 }
 
-/// Header bytes to receipt, clock given.
+/// From header bytes to receipt, with a fixed clock.
 fn ours(bytes: usize, key: &str) -> Contender {
     let (body, verifier) = (body(bytes), Verifier::new(secret()));
     let (timestamp, signature) = signed(NOW, &body, key);
     contender("agentmail-verify", key == SECRET, move || {
-        let headers = SignedHeaders::read(|header| match header {
-            Header::Timestamp => Some(timestamp.as_bytes()),
-            Header::Signature => Some(signature.as_bytes()),
-            Header::Unsigned => None,
+        let headers = SignedHeaders::parse(|header| match header {
+            WebhookHeader::Timestamp => Some(timestamp.as_bytes()),
+            WebhookHeader::Signature => Some(signature.as_bytes()),
+            WebhookHeader::Unsigned => None,
         });
         headers.is_ok_and(|headers| verifier.verify(&headers, &body, NOW).is_ok())
     })
 }
 
-/// Our parsing of the timestamp and the usual parsing of one `v1`, over ring's prekeyed HMAC.
+/// The usual parsing of both headers, with ring's prekeyed HMAC.
 fn ring(bytes: usize) -> Contender {
     let body = body(bytes);
     let (timestamp, signature) = signed(NOW, &body, SECRET);
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, SECRET.as_bytes());
-    contender("ring, prekeyed, our parsing", true, move || {
+    contender("ring, prekeyed, usual parsing", true, move || {
         let Some(mac) = parsed(&timestamp, &signature) else { return false };
         let mut context = ring::hmac::Context::with_key(&key);
         context.update(timestamp.as_bytes());
@@ -100,7 +101,7 @@ fn aws_lc(bytes: usize) -> Contender {
     let body = body(bytes);
     let (timestamp, signature) = signed(NOW, &body, SECRET);
     let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, SECRET.as_bytes());
-    contender("aws-lc-rs, prekeyed, our parsing", true, move || {
+    contender("aws-lc-rs, prekeyed, usual parsing", true, move || {
         let Some(mac) = parsed(&timestamp, &signature) else { return false };
         let mut context = aws_lc_rs::hmac::Context::with_key(&key);
         context.update(timestamp.as_bytes());
@@ -110,16 +111,16 @@ fn aws_lc(bytes: usize) -> Contender {
     })
 }
 
-/// What our parsing does: both headers, the tolerance, and the hex digits.
+/// Parses both headers in the usual way, and checks the tolerance as ours does.
 fn parsed(timestamp: &str, signature: &str) -> Option<[u8; 32]> {
-    let at = Timestamp::parse(timestamp.as_bytes()).ok()?.time();
-    agentmail_verify::Tolerance::default().check(at, NOW).ok()?;
+    let at = UnixTime::from_secs(timestamp.parse().ok()?);
+    Tolerance::default().check(at, NOW).ok()?;
     let mut mac = [0; 32];
     hex::decode_to_slice(signature.strip_prefix("v1=")?, &mut mac).ok()?;
     Some(mac)
 }
 
-/// In constant time over four words, as ours.
+/// Compares four words in constant time, as ours does.
 fn equal(a: &[u8], b: &[u8; 32]) -> bool {
     let (a, _) = a.as_chunks::<8>();
     let (b, _) = b.as_chunks::<8>();
@@ -132,7 +133,7 @@ fn equal(a: &[u8], b: &[u8; 32]) -> bool {
 
 fn header_map(lines: &[(&'static str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    // What else a request brings along, by way of one proxy.
+    // Other headers of a request that a proxy forwards.
     for (name, value) in [
         ("host", "example.com"),
         ("user-agent", "webhooks/1.0"),
@@ -156,7 +157,7 @@ static SIGNATURE: HeaderName = HeaderName::from_static("x-agentmail-signature");
 static UNSIGNED: HeaderName = HeaderName::from_static("x-agentmail-unsigned");
 
 fn agentmail_headers(body: &[u8]) -> HeaderMap {
-    let (timestamp, signature) = signed(SystemClock.now(), body, SECRET);
+    let (timestamp, signature) = signed(UnixTime::now(), body, SECRET);
     header_map(&[("x-agentmail-timestamp", &timestamp), ("x-agentmail-signature", &signature)])
 }
 
@@ -165,22 +166,22 @@ fn ours_whole(bytes: usize) -> Contender {
     let (body, verifier) = (body(bytes), Verifier::new(secret()));
     let headers = agentmail_headers(&body);
     contender("agentmail-verify", true, move || {
-        let signed = SignedHeaders::read(|header| {
+        let signed = SignedHeaders::parse(|header| {
             let name = match header {
-                Header::Timestamp => &TIMESTAMP,
-                Header::Signature => &SIGNATURE,
-                Header::Unsigned => &UNSIGNED,
+                WebhookHeader::Timestamp => &TIMESTAMP,
+                WebhookHeader::Signature => &SIGNATURE,
+                WebhookHeader::Unsigned => &UNSIGNED,
             };
-            // As our adapter for axum looks them up.
+            // Looks the headers up as our adapter for axum does.
             let named = move |(line, _): &(&HeaderName, &HeaderValue)| *line == name;
             headers.iter().filter(named).map(|(_, value)| value.as_bytes())
         });
-        signed.is_ok_and(|signed| verifier.verify(&signed, &body, SystemClock.now()).is_ok())
+        signed.is_ok_and(|signed| verifier.verify(&signed, &body, UnixTime::now()).is_ok())
     })
 }
 
-/// What a careful engineer writes for one endpoint: the same refusals as ours, the usual crates, and a
-/// key state per request.
+/// Hand-written code for one endpoint, with the same refusals as ours. It uses the usual crates,
+/// and creates the key state for each request.
 fn hand_written(bytes: usize) -> Contender {
     let body = body(bytes);
     let headers = agentmail_headers(&body);
@@ -216,12 +217,12 @@ fn hand_written(bytes: usize) -> Contender {
     })
 }
 
-/// Stripe's scheme, which is ours in one header; its key state is made per call.
+/// Stripe's scheme, which has our two values in one header. Each call creates the key state.
 fn webhook_verify(bytes: usize) -> Contender {
     use webhook_verify::{Provider, Secret, VerifyOptions, verify};
 
     let body = body(bytes);
-    let (timestamp, signature) = signed(SystemClock.now(), &body, SECRET);
+    let (timestamp, signature) = signed(UnixTime::now(), &body, SECRET);
     let headers = header_map(&[("stripe-signature", &format!("t={timestamp},{signature}"))]);
     let secret = Secret::new(SECRET);
     contender("webhook-verify (Stripe's scheme)", true, move || {
@@ -229,12 +230,12 @@ fn webhook_verify(bytes: usize) -> Contender {
     })
 }
 
-/// The same scheme in one header; its key state is made per call.
+/// The same scheme in one header. Each call creates the key state.
 fn blooio(bytes: usize) -> Contender {
     use blooio::webhook::{X_BLOOIO_SIGNATURE_HEADER, verify_default};
 
     let body = body(bytes);
-    let (timestamp, signature) = signed(SystemClock.now(), &body, SECRET);
+    let (timestamp, signature) = signed(UnixTime::now(), &body, SECRET);
     let signature = format!("t={timestamp},{signature}");
     let headers = header_map(&[(X_BLOOIO_SIGNATURE_HEADER, &signature)]);
     contender("blooio", true, move || {
@@ -244,19 +245,19 @@ fn blooio(bytes: usize) -> Contender {
     })
 }
 
-/// Verifies, then fails at the first byte of the body, which is no JSON.
+/// Verifies, and then fails at the first byte of the body, which is not JSON.
 fn async_stripe(bytes: usize) -> Contender {
     use stripe_webhook::{Webhook, WebhookError};
 
     let body = String::from_utf8(body(bytes)).expect("it is ASCII");
-    let (timestamp, signature) = signed(SystemClock.now(), body.as_bytes(), SECRET);
+    let (timestamp, signature) = signed(UnixTime::now(), body.as_bytes(), SECRET);
     let header = format!("t={timestamp},{signature}");
     contender("async-stripe (and a failing parse)", true, move || {
         matches!(Webhook::construct_event(&body, &header, SECRET), Err(WebhookError::BadParse(_)))
     })
 }
 
-/// The text of Standard Webhooks: an id more, and base64.
+/// The headers of Standard Webhooks, which have also an id, and a signature in base64.
 fn standard_headers(prefix: &'static str, body: &[u8]) -> HeaderMap {
     let at = now_secs();
     let signature = standard_signature(&at.to_string(), body);
@@ -288,16 +289,16 @@ fn standard_webhooks(bytes: usize) -> Contender {
     contender("standardwebhooks", true, move || webhook.verify(&body, &headers).is_ok())
 }
 
-/// What a refusal costs, beside a genuine delivery.
+/// The time of refusals, compared with that of a genuine delivery.
 fn refusals() -> Group {
     let bytes = 400;
     let refused = |name, timestamp: Option<&'static str>, signature: Option<String>, now: u64| {
         let (body, verifier) = (body(bytes), Verifier::new(secret()));
         contender(name, false, move || {
-            let headers = SignedHeaders::read(|header| match header {
-                Header::Timestamp => timestamp.map(str::as_bytes),
-                Header::Signature => signature.as_deref().map(str::as_bytes),
-                Header::Unsigned => None,
+            let headers = SignedHeaders::parse(|header| match header {
+                WebhookHeader::Timestamp => timestamp.map(str::as_bytes),
+                WebhookHeader::Signature => signature.as_deref().map(str::as_bytes),
+                WebhookHeader::Unsigned => None,
             });
             let now = UnixTime::from_secs(now);
             headers.is_ok_and(|headers| verifier.verify(&headers, &body, now).is_ok())
@@ -307,14 +308,15 @@ fn refusals() -> Group {
     let (_, forged) = signed(NOW, &body(bytes), "another secret");
     let old_of_two = {
         let body = body(bytes);
-        let new = Secret::new("the new one").expect("a secret").with_label("new");
-        let verifier = Verifier::new(new.expect("a label")).accept(secret()).expect("two labels");
+        let label = Label::new("new").expect("a label");
+        let new = Secret::new("the new one").expect("a secret").with_label(label);
+        let verifier = Verifier::new(new).with_secret(secret()).expect("two labels");
         let genuine = genuine.clone();
         contender("accepted with the second of two secrets", true, move || {
-            let headers = SignedHeaders::read(|header| match header {
-                Header::Timestamp => Some(&b"1700000000"[..]),
-                Header::Signature => Some(genuine.as_bytes()),
-                Header::Unsigned => None,
+            let headers = SignedHeaders::parse(|header| match header {
+                WebhookHeader::Timestamp => Some(&b"1700000000"[..]),
+                WebhookHeader::Signature => Some(genuine.as_bytes()),
+                WebhookHeader::Unsigned => None,
             });
             headers.is_ok_and(|headers| verifier.verify(&headers, &body, NOW).is_ok())
         })
@@ -336,9 +338,15 @@ fn refusals() -> Group {
                 1_700_000_000,
             ),
             refused(
-                "malformed signature",
+                "malformed signature, one digit short",
                 Some("1700000000"),
                 Some(genuine[..66].into()),
+                1_700_000_000,
+            ),
+            refused(
+                "malformed signature, bad last digit",
+                Some("1700000000"),
+                Some(format!("{}g", &genuine[..66])),
                 1_700_000_000,
             ),
             old_of_two,

@@ -1,20 +1,21 @@
-//! The physical limit: the compressions of HMAC-SHA256 whose key state is cached.
+//! The lower limit: the compressions of an HMAC-SHA256 with a cached key state.
 
 use std::hint::black_box;
 
 use sha2::block_api::compress256;
 
-/// `<timestamp>.` is 11 bytes, the padding 9; the outer hash is one compression more.
+/// Returns the number of compressions. `<timestamp>.` has 11 bytes and the padding 9, and the outer
+/// hash is one more compression.
 pub fn compressions(body: usize) -> usize {
     (body + 11 + 9).div_ceil(64) + 1
 }
 
-/// Compresses that many contiguous blocks.
+/// Compresses contiguous blocks.
 pub fn run(blocks: &[[u8; 64]], state: &mut [u32; 8]) {
     compress256(black_box(state), black_box(blocks));
 }
 
-/// Whether this processor has them, by the name the kernel gives.
+/// Returns whether this processor has SHA instructions, by the flags that the kernel reports.
 pub fn sha_instructions() -> &'static str {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     match cpu.split_whitespace().any(|flag| flag == "sha_ni" || flag == "sha2") {

@@ -1,8 +1,9 @@
-//! Times our verification and others' on the same bytes, interleaved in one process.
+//! Compares the time of our verification with that of other crates, on the same bytes and in one
+//! process.
 //!
-//! Each round runs every contender once, so that a machine that slows down slows all of them; what
-//! counts is the ratio within a round, of which the median is shown. The floor is the time of the
-//! SHA-256 compressions that HMAC with a cached key state cannot avoid.
+//! Each round runs every contender once, so that a machine that slows down slows all of them. The
+//! result is the median of the ratios within a round. The floor is the time of the SHA-256
+//! compressions that an HMAC with a cached key state needs.
 
 mod adapters;
 mod core;
@@ -16,8 +17,8 @@ use lexopt::prelude::*;
 
 const USAGE: &str = "Usage: peers [--json FILE] [--rounds N] [--only GROUP]
 
-Groups: mac (header bytes to decision, clock given), whole (from a HeaderMap, with the system clock),
-refuse, adapters, once (once-only handling).";
+Groups: mac (header bytes to decision, fixed clock), whole (from a HeaderMap, with the system
+clock), refuse, adapters, once (once-only handling).";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (mut json, mut rounds, mut only) = (None, 41, None);
@@ -43,6 +44,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             report::print(&timed);
             rows.extend(timed.rows);
         }
+    }
+    if rows.is_empty() {
+        return Err("no group has this name: see --help".into());
     }
     if let Some(path) = json {
         fs::write(path, serde_json::to_string_pretty(&rows)?)?;

@@ -9,12 +9,12 @@ use serde::Serialize;
 
 use crate::floor;
 
-/// What is timed beside each other: one job, on the same bytes.
+/// Contenders that are compared: they do the same job on the same bytes.
 pub struct Group {
     pub name: &'static str,
     pub case: &'static str,
     pub bytes: usize,
-    /// Whether figures are what is added over the first contender.
+    /// Whether the figures are the time added to that of the first contender.
     pub added: bool,
     pub contenders: Vec<Contender>,
 }
@@ -24,13 +24,13 @@ pub struct Contender {
     run: Box<dyn FnMut(u32)>,
 }
 
-/// Names a job; it must return what `expected` says, or the comparison would be of different jobs.
+/// Creates a contender. The job must return `expected`, so that all contenders do the same job.
 pub fn contender(
     name: &'static str,
     expected: bool,
     mut job: impl FnMut() -> bool + 'static,
 ) -> Contender {
-    assert_eq!(job(), expected, "{name} decides as it must");
+    assert_eq!(job(), expected, "{name} returns the expected decision");
     let run = move |times| {
         for _ in 0..times {
             black_box(job());
@@ -79,13 +79,13 @@ pub fn run(group: Group, rounds: usize) -> Timed {
     let mut samples = vec![Vec::with_capacity(rounds); contenders.len()];
     for round in 0..rounds {
         for offset in 0..contenders.len() {
-            // Another one begins each round.
+            // Each round begins with another contender.
             let at = (round + offset) % contenders.len();
             samples[at].push(time(&mut contenders[at], times[at]));
         }
     }
 
-    // Contender 1 is ours in a plain group, and the base in one of added time.
+    // Contender 0 is the floor. Contender 1 is ours, or the base if the figures are added time.
     let base = |round: usize| if added { samples[1][round] } else { 0.0 };
     let ours = if added { 2 } else { 1 };
     let rows = (1..contenders.len())
@@ -113,7 +113,7 @@ pub fn run(group: Group, rounds: usize) -> Timed {
     Timed { name, case, bytes, added, rows }
 }
 
-/// Finds how often to run for about a quarter of a millisecond.
+/// Returns how often to run so that it takes about a quarter of a millisecond.
 fn calibrate(contender: &mut Contender) -> u32 {
     let mut times = 1;
     loop {

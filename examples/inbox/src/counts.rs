@@ -9,7 +9,7 @@ pub(crate) struct Counts {
     pub(crate) running: u32,
     /// Handled, and not forgotten yet.
     pub(crate) done: u32,
-    /// Given up: an operator must look at them.
+    /// Not tried again: an operator must look at them.
     pub(crate) dead: u32,
 }
 

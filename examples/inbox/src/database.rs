@@ -9,11 +9,11 @@ use std::{
 
 use rusqlite::Connection;
 
-/// How long anything but the disk may keep a write waiting: an operator's shell, a backup.
+/// How long a write waits for a lock that another program holds, for example an operator's shell.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Locks the file beside the database that says whose it is. (Not the database, which has
-/// locks of its own.)
+/// Locks a file beside the database, so that one process owns the inbox. (Not the database itself,
+/// which has locks of its own.)
 pub(crate) fn own(path: &Path) -> io::Result<File> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
@@ -25,15 +25,15 @@ pub(crate) fn own(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Opens the database, or makes it, so that what is committed has reached the disk. What was in work when
-/// the former owner ended is due again.
+/// Opens the database, or creates it. A transaction has reached the disk when it is committed. A
+/// message that was in work when the former owner ended is due again.
 pub(crate) fn connect(path: &Path) -> Result<Connection, Box<dyn Error>> {
     // SQLite gives its other files the permissions of this one.
     private_file(path)?;
     let connection = Connection::open(path)?;
     connection.busy_timeout(PATIENCE)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    // With WAL, anything less loses what was committed when the power fails.
+    // With WAL, anything less loses committed transactions when the power fails.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.execute_batch(include_str!("schema.sql"))?;
     connection.execute("UPDATE inbox SET state = 'new' WHERE state = 'running'", [])?;
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_committed_has_reached_the_disk() {
+    fn a_committed_transaction_has_reached_the_disk() {
         let path = env::temp_dir().join(format!("agentmail-inbox-{}.db", process::id()));
         let connection = connect(&path).unwrap();
 

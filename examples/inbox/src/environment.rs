@@ -8,7 +8,7 @@ use std::{
 ///
 /// # Errors
 ///
-/// It is set to something else.
+/// It is set, but not to a number.
 pub(crate) fn number<T: FromStr<Err: Display>>(name: &str) -> Result<Option<T>, String> {
     match env::var(name) {
         Ok(text) => text.parse().map(Some).map_err(|error| format!("{name}: {error}")),

@@ -5,9 +5,9 @@ use tokio::task::JoinError;
 /// The inbox could not be read or written.
 #[derive(Debug)]
 pub(crate) enum InboxError {
-    /// The database refused: the disk is full, say, or somebody else holds its lock.
+    /// The database failed, for example because the disk is full or another process holds the lock.
     Database(rusqlite::Error),
-    /// The query did not run to its end.
+    /// The query panicked, or was cancelled.
     Interrupted(JoinError),
 }
 

@@ -6,44 +6,41 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use bytes::Bytes;
+use agentmail_axum::{Delivery, Event};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, named_params};
 use tokio::{sync::Mutex, task};
 
-use crate::{
-    counts::Counts, database, error::InboxError, identity::Identity, message::Message,
-    schedule::Schedule,
-};
+use crate::{counts::Counts, database, error::InboxError, message::Message, schedule::Schedule};
 
 /// The messages on disk, from their arrival until long after their work is done.
 ///
-/// What is written here has reached the disk when the call returns. One process owns an inbox.
-/// A clone is a reference count.
+/// Each write has reached the disk when its call returns. One process owns an inbox. A clone is a
+/// reference count.
 #[derive(Debug, Clone)]
 pub(crate) struct Inbox {
     connection: Arc<Mutex<Connection>>,
-    /// Locked, by which the operating system knows whether the owner lives.
+    /// Locked until the process ends.
     _owner: Arc<File>,
 }
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The work is done.
     Done,
-    /// It has failed, and is tried again after this pause.
+    /// The work has failed. It is tried again after this pause.
     Failed { pause: Duration },
-    /// It has failed for the last time. The message is kept for an operator.
+    /// The work has failed for the last time. The message is kept for an operator.
     Dead,
 }
 
 impl Inbox {
-    /// Opens the inbox at this path, or makes it. A message whose attempt was cut off, by a crash of the
-    /// former owner, is due again.
+    /// Opens the inbox at this path, or creates it. A message whose attempt was cut off by a crash
+    /// of the former owner is due again.
     ///
     /// # Errors
     ///
-    /// Another process owns it; or it is not to be read, written or made.
+    /// Another process owns it, or it cannot be read, written or created.
     pub(crate) fn open(path: &Path) -> Result<Self, Box<dyn Error>> {
         let open = || Ok::<_, Box<dyn Error>>((database::own(path)?, database::connect(path)?));
         let (owner, connection) =
@@ -51,29 +48,25 @@ impl Inbox {
         Ok(Self { connection: Arc::new(Mutex::new(connection)), _owner: Arc::new(owner) })
     }
 
-    /// Stores an event, unless it is there already; returns whether it is new.
-    pub(crate) async fn store(
-        &self,
-        kind: String,
-        identity: Identity,
-        body: Bytes,
-    ) -> Result<bool, InboxError> {
+    /// Stores a message unless it is stored already. Returns whether it is new.
+    pub(crate) async fn store(&self, event: Event, delivery: Delivery) -> Result<bool, InboxError> {
         self.call(move |connection| {
-            let (agent_id, message_id, digest) = match identity {
-                Identity::Mail { agent_id, message_id } => (Some(agent_id), Some(message_id), None),
-                Identity::Digest(digest) => (None, None, Some(digest)),
+            let (agent_id, message_id) = match &event {
+                Event::MailReceived(mail) => (Some(&mail.agent_id), Some(&mail.message_id)),
+                _ => (None, None),
             };
             // One statement is one transaction.
             let inserted = connection.execute(
-                "INSERT INTO inbox (kind, agent_id, message_id, digest, body, received_at, due_at)
-                 VALUES (:kind, :agent_id, :message_id, :digest, :body, :now, :now)
+                "INSERT INTO inbox
+                     (message_key, kind, agent_id, message_id, body, received_at, due_at)
+                 VALUES (:message_key, :kind, :agent_id, :message_id, :body, :now, :now)
                  ON CONFLICT DO NOTHING",
                 named_params! {
-                    ":kind": kind,
+                    ":message_key": delivery.message_key().as_bytes(),
+                    ":kind": event.kind(),
                     ":agent_id": agent_id,
                     ":message_id": message_id,
-                    ":digest": digest,
-                    ":body": &body[..],
+                    ":body": &delivery.body()[..],
                     ":now": now(),
                 },
             )?;
@@ -84,8 +77,8 @@ impl Inbox {
 
     /// Takes the message that has been due for the longest time, if there is one.
     ///
-    /// The attempt is counted, and the next one planned, *before* this one begins: a message that
-    /// brings the process down is dead after as many attempts as any other.
+    /// The attempt is counted, and the next one scheduled, *before* this one begins. A message that
+    /// crashes the process is therefore dead after as many attempts as any other.
     pub(crate) async fn take(&self, schedule: Schedule) -> Result<Option<Message>, InboxError> {
         self.call(move |connection| {
             let transaction =
@@ -110,7 +103,7 @@ impl Inbox {
         .await
     }
 
-    /// Records what came of the attempt that [`take`](Self::take) began.
+    /// Records the outcome of the attempt that [`take`](Self::take) began.
     pub(crate) async fn record(&self, id: i64, outcome: Outcome) -> Result<(), InboxError> {
         let (state, due_at) = match outcome {
             Outcome::Done => ("done", now()),
@@ -127,7 +120,7 @@ impl Inbox {
         Ok(())
     }
 
-    /// Forgets messages that are done and arrived before so long a time; returns how many. A copy of one
+    /// Forgets messages that are done and arrived longer ago than `age`. Returns how many. A copy
     /// that arrives afterwards is new.
     pub(crate) async fn forget(&self, age: Duration) -> Result<usize, InboxError> {
         let since = now().saturating_sub(milliseconds(age));
@@ -160,7 +153,7 @@ impl Inbox {
         .await
     }
 
-    /// Runs one query where it may block. Those who wait for their turn hold no thread.
+    /// Runs one query where it may block. A call that waits for another one holds no thread.
     async fn call<T, F>(&self, query: F) -> Result<T, InboxError>
     where
         T: Send + 'static,

@@ -1,41 +1,49 @@
-//! Stores first, answers 200, works later: the shape recommended for production.
+//! Stores a message, responds with 200, and works on the message later. Recommended in production.
 //!
 //! ```sh
-//! WEBHOOK_SIGNING_SECRET=whsec_test_secret INBOX=inbox.db cargo run -p agentmail-examples-inbox
+//! WEBHOOK_SIGNING_SECRET=whsec_test_secret INBOX=inbox.db \
+//!   cargo run -p agentmail-examples-inbox
 //! ```
 //!
-//! A delivery is answered 200 once its message stands on disk, and 503 if it cannot be written. From
-//! there workers take it: at least once, again after a failure, and not for ever. SIGTERM and SIGINT
-//! let the current work end; the rest stays for the next start.
+//! A delivery gets 200 when its message is on the disk, and 503 if the message cannot be stored.
+//! Workers then take the message. The work runs at least once. After a failure it is tried again,
+//! up to a limit. SIGTERM and SIGINT let the current work finish. Other messages wait for the next
+//! start.
 //!
-//! | variable | what it is | default |
+//! | variable | what it sets | default |
 //! | --- | --- | --- |
 //! | `WEBHOOK_SIGNING_SECRET` | the agent's signing secret | |
 //! | `LISTEN` | the address | `127.0.0.1:8080` |
-//! | `INBOX` | the database; made if it is not there | `inbox.db` |
+//! | `RUST_LOG` | what is logged | `info,agentmail=debug` |
+//! | `INBOX` | the database; it is created if it does not exist | `inbox.db` |
 //! | `ATTEMPTS` | how often a message is tried | 12 |
-//! | `FIRST_PAUSE` | after the first failure, in milliseconds; doubled by each that follows | 1000 |
-//! | `TIME_LIMIT` | of one attempt, in milliseconds | 60000 |
-//! | `FAIL_FIRST`, `POISON`, `HOLD` | faults to try it with: see `work.rs` | none |
+//! | `FIRST_PAUSE` | the first pause after a failure, in milliseconds; then doubled | 1000 |
+//! | `TIME_LIMIT` | the time limit of one attempt, in milliseconds | 60000 |
+//! | `FAIL_FIRST`, `POISON`, `HOLD` | faults to try the inbox with: see `work.rs` | none |
 //!
-//! `GET /handled` answers the number of messages that are done, `GET /inbox` those of all states.
+//! `GET /handled` returns the number of messages that are done. `GET /inbox` returns the number of
+//! messages in each state.
 #![forbid(unsafe_code)]
 
 mod counts;
 mod database;
 mod environment;
 mod error;
-mod identity;
 mod inbox;
 mod message;
 mod schedule;
 mod work;
 mod worker;
 
-use std::{env, error::Error, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    env,
+    error::Error,
+    io::{self, IsTerminal},
+    path::PathBuf,
+    time::Duration,
+};
 
-use agentmail_axum::{Delivery, Event, Verified, VerifyLayer, WebhookConfig};
-use agentmail_examples::{exit_code, listener, shutdown_requested, start_logging, webhook_config};
+use agentmail_axum::{Delivery, Event, Secret, Verified, Verifier, VerifyLayer};
 use axum::{
     Router,
     extract::State,
@@ -43,42 +51,34 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use tokio::{net::TcpListener, sync::watch, task::JoinSet, time};
-
-use self::{
-    error::InboxError, identity::Identity, inbox::Inbox, schedule::Schedule, work::Faults,
-    worker::Worker,
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::JoinSet,
+    time,
 };
+use tracing_subscriber::EnvFilter;
+
+use crate::{error::InboxError, inbox::Inbox, schedule::Schedule, work::Faults, worker::Worker};
 
 /// How many messages are worked on at once.
 const WORKERS: usize = 4;
-/// How long the answer may wait for the disk, and a shutdown for the clients.
+/// How long a response waits for the disk, and a shutdown for the clients.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn app(webhooks: WebhookConfig, inbox: Inbox) -> Router {
-    Router::new()
-        .route("/agentmail/webhook", post(on_event))
-        .route_layer(VerifyLayer::new(webhooks))
-        // Counting takes longer the more there is: keep these two from the internet.
-        .route("/handled", get(handled))
-        .route("/inbox", get(counts))
-        .with_state(inbox)
-}
-
-/// Answers 200 for a message that is stored, whether by this delivery or by an earlier one.
+/// Responds with 200 if the message is stored, by this delivery or by an earlier one.
 async fn on_event(
     State(inbox): State<Inbox>,
     Verified(event): Verified<Event>,
     delivery: Delivery,
 ) -> Response {
-    let (kind, identity) = Identity::of(event, delivery.body());
-    let stored = inbox.store(kind, identity, delivery.body().clone());
-    match time::timeout(PATIENCE, stored).await {
+    match time::timeout(PATIENCE, inbox.store(event, delivery)).await {
         Ok(Ok(new)) => {
             tracing::info!(new, "stored");
             StatusCode::OK.into_response()
         }
-        // The service sees a failure, and the message is found in its dead letter queue at the latest.
+        // The service then knows that the delivery has failed.
         Ok(Err(error)) => unavailable(&error),
         Err(elapsed) => unavailable(&elapsed),
     }
@@ -103,35 +103,54 @@ fn uncounted(error: InboxError) -> StatusCode {
 }
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    exit_code(serve().await)
-}
-
-async fn serve() -> Result<(), Box<dyn Error>> {
-    let webhooks = webhook_config()?;
+async fn main() -> Result<(), Box<dyn Error>> {
+    let verifier = Verifier::new(Secret::from_env("WEBHOOK_SIGNING_SECRET")?);
     let (schedule, faults) = (Schedule::from_env()?, Faults::from_env()?);
     let path = env::var_os("INBOX").map_or_else(|| "inbox.db".into(), PathBuf::from);
     let inbox = Inbox::open(&path)?;
-    start_logging();
-    let shutdown = shutdown_requested()?;
-    let listener = TcpListener::from_std(listener()?)?;
+    let app = Router::new()
+        .route("/agentmail/webhook", post(on_event).route_layer(VerifyLayer::new(verifier)))
+        // The more messages there are, the longer counting takes: keep these two private.
+        .route("/handled", get(handled))
+        .route("/inbox", get(counts))
+        .with_state(inbox.clone());
 
+    let filter = EnvFilter::try_from_default_env();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter.unwrap_or_else(|_| "info,agentmail=debug".into()))
+        .with_ansi(io::stdout().is_terminal())
+        .log_internal_errors(false) // a log that cannot be written must not fail a request
+        .init();
+
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let (stop, mut stopping) = watch::channel(false);
     tokio::spawn(async move {
-        shutdown.await;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("shutting down");
         stop.send_replace(true);
     });
+
+    let address = env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:8080".into());
+    let listener = TcpListener::bind(&address)
+        .await
+        .map_err(|error| format!("cannot listen at {address}: {error}"))?;
+    tracing::info!("listening at http://{}", listener.local_addr()?);
+
     let worker = Worker::new(inbox.clone(), schedule, faults, stopping.clone());
     let workers: JoinSet<()> = (0..WORKERS).map(|_| worker.clone().run()).collect();
-    tokio::spawn(worker::forget_old(inbox.clone()));
+    tokio::spawn(worker::forget_old(inbox));
 
     let mut stopped = stopping.clone();
-    let server = axum::serve(listener, app(webhooks, inbox)).with_graceful_shutdown(async move {
+    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
         _ = stopped.wait_for(|stop| *stop).await;
     });
     tokio::select! {
         served = server => served?,
-        // What a client has not sent by then was not answered, so that it has lost nothing.
+        // A delivery that has not arrived completely by then gets no response, so nothing is lost.
         () = async { _ = stopping.wait_for(|stop| *stop).await; time::sleep(PATIENCE).await } => {}
     }
     workers.join_all().await;

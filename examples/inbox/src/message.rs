@@ -7,11 +7,11 @@ pub(crate) struct Message {
     pub(crate) id: i64,
     /// Which attempt this is, counted from 1.
     pub(crate) attempt: u32,
-    /// The body, as it was signed.
+    /// The bytes that were signed.
     pub(crate) body: Vec<u8>,
 }
 
-/// Shows the length of the body, not the body: that is the mail's content.
+/// Shows the length of the body, not the body, which has the mail's content.
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Message")

@@ -6,8 +6,8 @@ use crate::environment::number;
 ///
 /// # Defaults
 ///
-/// 12 attempts of at most 60 seconds each; a pause of 1 second after the first, and twice as long
-/// after each that follows: 34 minutes in all. No pause exceeds an hour.
+/// There are 12 attempts of at most 60 seconds each. The first pause is 1 second, and each next one
+/// is twice as long: 34 minutes in all. No pause is longer than an hour.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Schedule {
     attempts: u32,
@@ -32,7 +32,7 @@ impl Schedule {
         self.time_limit
     }
 
-    /// Whether this attempt, counted from 1, is one too many.
+    /// Returns whether this attempt, counted from 1, is one too many.
     pub(crate) const fn is_exceeded_by(&self, attempt: u32) -> bool {
         attempt > self.attempts
     }

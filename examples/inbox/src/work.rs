@@ -1,7 +1,6 @@
 use std::{env, error::Error, path::PathBuf, time::Duration};
 
 use agentmail_axum::Event;
-use agentmail_examples::note;
 use tokio::{fs, time};
 
 use crate::{environment::number, message::Message};
@@ -9,19 +8,29 @@ use crate::{environment::number, message::Message};
 /// Why an attempt has failed. Its text is logged: keep the mail's content out of it.
 pub(crate) type WorkError = Box<dyn Error + Send + Sync>;
 
-/// Does the work for one message: **replace this by your own**.
+/// Does the work for one message: **replace this with your own**.
 ///
-/// It runs at least once for each message, and again after a crash that came between its effect and
-/// the record of it. So let the effect be safe to repeat, or hand the message's identity on to whatever
-/// has it (an idempotency key), or write it in the transaction that records the message as done.
+/// It runs at least once for each message. It runs again after a crash between its effect and the
+/// record of it. So make the effect safe to repeat, pass the message's ids on as an idempotency
+/// key, or write the effect in the transaction that records the message as done.
 ///
-/// It is dropped at the time limit, which can only strike where it awaits: hand what blocks to
+/// At the time limit it is dropped, which can only happen where it awaits. Run blocking code in
 /// `spawn_blocking`, with a limit of its own.
 pub(crate) async fn work(message: Message, faults: &Faults) -> Result<(), WorkError> {
     // serde_json's own error would quote the mail.
     let event = serde_json::from_slice(&message.body).map_err(|_| "the body is not an event")?;
-    faults.strike(&event, message.attempt).await?;
-    note(&event); // looks at `sender_verified` before it does anything
+    faults.inject(&event, message.attempt).await?;
+    match event {
+        // The signature proves that the service sent the event, not who sent the mail. The ids are
+        // text of the mail's author: `?` escapes them.
+        Event::MailReceived(mail) if mail.sender_verified => {
+            tracing::info!(?mail.agent_id, ?mail.message_id, "mail received");
+        }
+        Event::MailReceived(mail) => {
+            tracing::warn!(?mail.agent_id, ?mail.message_id, "mail of an unverified sender");
+        }
+        other => tracing::info!(kind = ?other.kind(), "not a mail"),
+    }
     Ok(())
 }
 
@@ -29,9 +38,9 @@ pub(crate) async fn work(message: Message, faults: &Faults) -> Result<(), WorkEr
 ///
 /// | variable | what it does |
 /// | --- | --- |
-/// | `FAIL_FIRST` | fails so many first attempts of every message |
-/// | `POISON` | panics at every attempt of the mail with this `message_id` |
-/// | `HOLD` | makes the work wait as long as the file of this name is there |
+/// | `FAIL_FIRST` | this many first attempts of every message fail |
+/// | `POISON` | each attempt of the mail with this `message_id` panics |
+/// | `HOLD` | the work waits while the file with this name exists |
 #[derive(Debug, Clone)]
 pub(crate) struct Faults {
     fail_first: u32,
@@ -40,7 +49,7 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// Reads them from the environment.
+    /// Reads the faults from the environment.
     pub(crate) fn from_env() -> Result<Self, Box<dyn Error>> {
         Ok(Self {
             fail_first: number("FAIL_FIRST")?.unwrap_or(0),
@@ -49,7 +58,7 @@ impl Faults {
         })
     }
 
-    async fn strike(&self, event: &Event, attempt: u32) -> Result<(), WorkError> {
+    async fn inject(&self, event: &Event, attempt: u32) -> Result<(), WorkError> {
         while let Some(file) = &self.hold
             && fs::try_exists(file).await?
         {

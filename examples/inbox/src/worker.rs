@@ -21,12 +21,12 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// How often an empty inbox is looked at.
+    /// The pause after the inbox was empty.
     const POLL: Duration = Duration::from_millis(200);
     /// The pause after the inbox has failed.
     const RECOVERY: Duration = Duration::from_secs(1);
 
-    /// Makes a worker that begins nothing new once `stop` is true.
+    /// Creates a worker that takes no more messages once `stop` is true.
     pub(crate) fn new(
         inbox: Inbox,
         schedule: Schedule,
@@ -36,8 +36,8 @@ impl Worker {
         Self { inbox, schedule, faults: Arc::new(faults), stop }
     }
 
-    /// Works until it is told to stop, and then to the end of the current message. The rest stays in the
-    /// inbox for the next start.
+    /// Works until it is told to stop, and then finishes the current message. The others stay in
+    /// the inbox until the next start.
     pub(crate) async fn run(mut self) {
         while !*self.stop.borrow() {
             match self.inbox.take(self.schedule).await {
@@ -54,8 +54,8 @@ impl Worker {
     async fn handle(&mut self, message: Message) {
         let Message { id, attempt, .. } = message;
         if self.schedule.is_exceeded_by(attempt) {
-            // The attempt before was the last, and a crash has cut it off.
-            tracing::error!(id, "dead: its last attempt did not come to an end");
+            // The attempt before was the last one, and a crash cut it off.
+            tracing::error!(id, "dead: its last attempt was cut off");
             return self.record(id, Outcome::Dead).await;
         }
         tracing::info!(id, attempt, "begun");
@@ -77,7 +77,7 @@ impl Worker {
         self.record(id, outcome).await;
     }
 
-    /// Works on a message in a task of its own: there, a panic is a failure like any other.
+    /// Works on a message in a task of its own, where a panic is a failure like any other.
     async fn attempt(&self, message: Message) -> Result<(), WorkError> {
         let (limit, faults) = (self.schedule.time_limit(), Arc::clone(&self.faults));
         let task = tokio::spawn(async move { time::timeout(limit, work(message, &faults)).await });
@@ -88,8 +88,8 @@ impl Worker {
         }
     }
 
-    /// Records the outcome, as often as it takes: the message would otherwise be held until the next
-    /// start. That start, and thus another attempt, is what remains if the process must stop meanwhile.
+    /// Records the outcome, and tries again until that succeeds. If the process must stop
+    /// meanwhile, the message is tried again after the next start.
     async fn record(&mut self, id: i64, outcome: Outcome) {
         while let Err(error) = self.inbox.record(id, outcome).await {
             tracing::error!(id, ?outcome, %error, "cannot record the outcome");
@@ -100,15 +100,15 @@ impl Worker {
         }
     }
 
-    /// Waits, but not longer than until it is told to stop.
+    /// Waits for the pause, or until it is told to stop.
     async fn rest(&mut self, pause: Duration) {
         _ = time::timeout(pause, self.stop.wait_for(|stop| *stop)).await;
     }
 }
 
-/// Once an hour, forgets messages that were done so long ago that no copy of them can be accepted.
+/// Forgets, once an hour, messages that are so old that no copy of them can be accepted.
 pub(crate) async fn forget_old(inbox: Inbox) {
-    /// With both tolerances at their limit of 30 days, a delivery can be replayed for 60.
+    /// With both tolerances at their limit of 30 days, a delivery can be replayed for 60 days.
     const MEMORY: Duration = Duration::from_secs(61 * 24 * 60 * 60);
 
     let mut hourly = time::interval(Duration::from_secs(60 * 60));
@@ -116,7 +116,7 @@ pub(crate) async fn forget_old(inbox: Inbox) {
         hourly.tick().await;
         match inbox.forget(MEMORY).await {
             Ok(0) => {}
-            Ok(messages) => tracing::info!(messages, "forgot what was done long ago"),
+            Ok(messages) => tracing::info!(messages, "forgot old messages"),
             Err(error) => tracing::error!(%error, "cannot forget old messages"),
         }
     }

@@ -1,4 +1,4 @@
-//! The inbox as an operator runs it: a real process, real HTTP, a real disk, signals and crashes.
+//! The inbox as an operator runs it: a process over HTTP, with a file on disk, signals and crashes.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a failed test panics, and says why")]
 
 mod receiver;
@@ -28,8 +28,8 @@ fn copies_one_after_the_other_and_at_once_are_handled_once() {
 
     receiver.waits_for_counts(&counts(0, 0, 10, 0));
     assert_eq!(receiver.get("/handled"), "10");
-    let (ended_well, log) = receiver.stop("TERM");
-    assert!(ended_well, "{log}");
+    let (succeeded, log) = receiver.stop("TERM");
+    assert!(succeeded, "{log}");
     assert_eq!(log.matches(" begun ").count(), 10, "{log}");
     assert_eq!(log.matches("mail of an unverified sender").count(), 10, "{log}");
     assert_eq!(log.matches("stored new=true").count(), 10, "{log}");
@@ -38,19 +38,19 @@ fn copies_one_after_the_other_and_at_once_are_handled_once() {
 }
 
 #[test]
-fn neither_another_agents_mail_nor_an_event_without_ids_is_taken_for_a_copy() {
+fn mail_of_another_agent_and_other_types_of_event_are_not_copies() {
     let folder = Folder::new();
     let receiver = Receiver::start(&folder, &[]);
-    let bounce = |reason| format!(r#"{{"type":"mail.bounced","message_id":"m","why":{reason}}}"#);
+    let bounce = |reason| mail("m").replace("received", "bounced").replace("Quarterly", reason);
 
     for body in [
         mail("m"),
         mail("m").replace("my-agent", "another"),
         mail("m").replace("my-agent", "my-agen").replace(r#":"m""#, r#":"tm""#),
         mail("m").replace("Quarterly", "the same message with other bytes"),
-        bounce(1),
-        bounce(2),
-        bounce(1),
+        bounce("full"),
+        bounce("unknown"),
+        bounce("full"),
     ] {
         assert_eq!(receiver.send(body.as_bytes()), 200, "{body}");
     }
@@ -64,23 +64,23 @@ fn neither_another_agents_mail_nor_an_event_without_ids_is_taken_for_a_copy() {
 }
 
 #[test]
-fn a_crash_loses_nothing_that_was_answered_200() {
+fn a_crash_loses_no_mail_that_got_200() {
     let folder = Folder::new();
     let hold = touch(&folder.path("hold"));
     let receiver = Receiver::start(&folder, &[("HOLD", &hold), ("TIME_LIMIT", "86400000")]);
     for id in 0..7 {
         assert_eq!(receiver.mail(&format!("msg-{id}")), 200);
     }
-    // Four workers are in mid-work, and three messages have not been begun.
+    // Four workers have one message each, and three messages have not begun.
     receiver.waits_for_counts(&counts(3, 4, 0, 0));
 
-    let (ended_well, log) = receiver.stop("KILL");
+    let (succeeded, log) = receiver.stop("KILL");
 
-    assert!(!ended_well);
+    assert!(!succeeded);
     assert_eq!(log.matches(" begun ").count(), 4, "{log}");
     let receiver = Receiver::start(&folder, &[]);
     receiver.waits_for_counts(&counts(0, 0, 7, 0));
-    // The attempts that the crash has cut off count as well.
+    // The attempts that the crash interrupted are counted too.
     let (_, log) = receiver.stop("TERM");
     for (attempt, messages) in [(1, 3), (2, 4), (3, 0)] {
         assert_eq!(log.matches(&format!(" attempt={attempt}\n")).count(), 2 * messages, "{log}");
@@ -91,9 +91,9 @@ fn a_crash_loses_nothing_that_was_answered_200() {
 fn a_crash_between_the_work_and_its_record_repeats_the_work() {
     let folder = Folder::new();
     let operator = folder.database();
-    let mut receiver = held_in_mid_work(&folder);
+    let mut receiver = with_a_message_in_work(&folder);
 
-    // Nothing can be written while the work ends.
+    // This transaction blocks the receiver's writes while the work ends.
     operator.execute_batch("BEGIN IMMEDIATE").unwrap();
     fs::remove_file(folder.path("hold")).unwrap();
     receiver.waits_for_log(" done ");
@@ -104,14 +104,14 @@ fn a_crash_between_the_work_and_its_record_repeats_the_work() {
     let receiver = Receiver::start(&folder, &[]);
     receiver.waits_for_counts(&counts(0, 0, 1, 0));
     let (_, log) = receiver.stop("TERM");
-    assert_eq!(log.matches("mail of an unverified sender").count(), 1, "once more: {log}");
+    assert_eq!(log.matches("mail of an unverified sender").count(), 1, "again: {log}");
 }
 
 #[test]
-fn an_outcome_is_recorded_once_the_database_can_be_written_again() {
+fn an_outcome_is_recorded_when_the_database_can_be_written_again() {
     let folder = Folder::new();
     let operator = folder.database();
-    let mut receiver = held_in_mid_work(&folder);
+    let mut receiver = with_a_message_in_work(&folder);
 
     operator.execute_batch("BEGIN IMMEDIATE").unwrap();
     fs::remove_file(folder.path("hold")).unwrap();
@@ -123,8 +123,8 @@ fn an_outcome_is_recorded_once_the_database_can_be_written_again() {
     assert_eq!(log.matches(" begun ").count(), 1, "{log}");
 }
 
-/// Starts a receiver whose only message is in work, as long as the file `hold` is there.
-fn held_in_mid_work(folder: &Folder) -> Receiver {
+/// Starts a receiver with one message, whose work goes on until the file `hold` is removed.
+fn with_a_message_in_work(folder: &Folder) -> Receiver {
     let hold = touch(&folder.path("hold"));
     let receiver = Receiver::start(folder, &[("HOLD", &hold), ("TIME_LIMIT", "86400000")]);
     assert_eq!(receiver.mail("msg-1"), 200);
@@ -133,7 +133,7 @@ fn held_in_mid_work(folder: &Folder) -> Receiver {
 }
 
 #[test]
-fn what_was_done_long_ago_is_forgotten_and_what_was_not_is_kept() {
+fn messages_that_were_done_long_ago_are_forgotten_and_others_are_kept() {
     let folder = Folder::new();
     let receiver = Receiver::start(&folder, &[("POISON", "bad"), ("ATTEMPTS", "1")]);
     for id in ["long ago", "lately", "bad"] {
@@ -150,7 +150,7 @@ fn what_was_done_long_ago_is_forgotten_and_what_was_not_is_kept() {
 }
 
 #[test]
-fn a_message_that_brings_the_process_down_is_dead_after_the_last_attempt() {
+fn a_message_that_crashes_the_process_is_dead_after_the_last_attempt() {
     let folder = Folder::new();
     let hold = touch(&folder.path("hold"));
     let held = [("HOLD", &*hold), ("TIME_LIMIT", "86400000"), ("ATTEMPTS", "2")];
@@ -164,12 +164,15 @@ fn a_message_that_brings_the_process_down_is_dead_after_the_last_attempt() {
 
     let receiver = Receiver::start(&folder, &held);
     receiver.waits_for_counts(&counts(0, 0, 0, 1));
-    let (ended_well, log) = receiver.stop("TERM");
-    assert!(ended_well && log.contains("ERROR") && log.contains("did not come to an end"), "{log}");
+    let (succeeded, log) = receiver.stop("TERM");
+    assert!(
+        succeeded && log.contains("ERROR") && log.contains("its last attempt was cut off"),
+        "{log}"
+    );
 }
 
 #[test]
-fn a_poison_message_ends_dead_and_blocks_no_other() {
+fn a_message_that_always_fails_ends_dead_and_blocks_no_other() {
     let folder = Folder::new();
     let receiver = Receiver::start(&folder, &[("POISON", "bad"), ("ATTEMPTS", "5")]);
 
@@ -184,7 +187,7 @@ fn a_poison_message_ends_dead_and_blocks_no_other() {
     assert_eq!(log.matches("the work panicked").count(), 5, "{log}");
     assert_eq!(log.matches("ERROR").count(), 1, "{log}");
 
-    // The cause is mended.
+    // The operator has fixed the cause.
     assert_eq!(folder.database().execute(guide("SET state = 'new'"), []), Ok(1));
     let receiver = Receiver::start(&folder, &[]);
     receiver.waits_for_counts(&counts(0, 0, 3, 0));
@@ -202,14 +205,14 @@ fn a_failure_is_tried_again_and_a_slow_attempt_is_a_failure() {
     let hold = touch(&folder.path("hold"));
     let slow = [("HOLD", &*hold), ("TIME_LIMIT", "1"), ("ATTEMPTS", "2")];
     let receiver = Receiver::start(&folder, &slow);
-    assert_eq!(receiver.mail("takes for ever"), 200);
+    assert_eq!(receiver.mail("never ends"), 200);
     receiver.waits_for_counts(&counts(0, 0, 1, 1));
     let (_, log) = receiver.stop("TERM");
     assert_eq!(log.matches("not done within the time limit").count(), 2, "{log}");
 }
 
 #[test]
-fn a_pause_that_a_wrong_clock_has_moved_into_the_future_can_be_ended() {
+fn an_operator_can_end_a_pause_that_a_wrong_clock_made_too_long() {
     let folder = Folder::new();
     let in_a_day = [("FAIL_FIRST", "1"), ("FIRST_PAUSE", "86400000")];
     let mut receiver = Receiver::start(&folder, &in_a_day);
@@ -222,7 +225,7 @@ fn a_pause_that_a_wrong_clock_has_moved_into_the_future_can_be_ended() {
     receiver.waits_for_counts(&counts(0, 0, 1, 0));
 }
 
-/// Returns the statement in docs/after-an-outage.md that contains this.
+/// Returns the statement in docs/after-an-outage.md that contains this text.
 fn guide(mark: &str) -> &'static str {
     let mut snippets = include_str!("../../../docs/after-an-outage.md").split("```sql\n").skip(1);
     let statements =
@@ -231,13 +234,14 @@ fn guide(mark: &str) -> &'static str {
 }
 
 #[test]
-fn a_body_that_cannot_be_read_is_dead_like_any_other_failure() {
+fn a_body_that_cannot_be_read_ends_dead() {
     let folder = Folder::new();
     Receiver::start(&folder, &[]).stop("TERM");
     folder
         .database()
         .execute_batch(
-            "INSERT INTO inbox (kind, digest, body, received_at, due_at) VALUES ('x', x'00', x'00', 0, 0)",
+            "INSERT INTO inbox (message_key, kind, body, received_at, due_at)
+             VALUES (x'00', 'x', x'00', 0, 0)",
         )
         .unwrap();
 
@@ -260,9 +264,9 @@ fn both_signals_let_the_current_work_end_and_leave_the_rest() {
         receiver.signal(signal);
         receiver.waits_for_log("shutting down");
         fs::remove_file(&hold).unwrap();
-        let (ended_well, log) = receiver.end();
+        let (succeeded, log) = receiver.end();
 
-        assert!(ended_well, "SIG{signal}: {log}");
+        assert!(succeeded, "SIG{signal}: {log}");
         assert_eq!(log.matches(" begun ").count(), 4, "SIG{signal}: {log}");
         assert_eq!(log.matches(" done ").count(), 4, "SIG{signal}: {log}");
         let receiver = Receiver::start(&folder, &[]);
@@ -282,36 +286,36 @@ fn a_locked_database_is_503_until_it_is_free() {
     assert_eq!(receiver.mail("msg-1"), 503);
     operator.execute_batch("ROLLBACK").unwrap();
 
-    until("the mail is taken", || receiver.mail("msg-1") == 200);
+    until("the mail is accepted", || receiver.mail("msg-1") == 200);
     receiver.waits_for_counts(&counts(0, 0, 1, 0));
     let (_, log) = receiver.stop("TERM");
     assert!(log.contains("could not be stored"), "{log}");
 }
 
 #[test]
-fn a_full_disk_is_503_and_loses_nothing_that_was_answered_200() {
+fn a_full_disk_is_503_and_loses_no_mail_that_got_200() {
     let folder = Folder::new();
     let receiver = Receiver::start_on_small_disk(&folder, 2_000);
     let long_mail =
         |id: u32| mail(&id.to_string()).replace("Quarterly", &"x".repeat(100_000)).into_bytes();
-    let mut taken = 0;
+    let mut accepted = 0;
     loop {
-        match receiver.send(&long_mail(taken)) {
-            200 => taken += 1,
-            status => break assert_eq!(status, 503, "after {taken}"),
+        match receiver.send(&long_mail(accepted)) {
+            200 => accepted += 1,
+            status => break assert_eq!(status, 503, "after {accepted}"),
         }
     }
     receiver.stop("KILL");
 
     let receiver = Receiver::start(&folder, &[]);
-    assert!(taken > 0);
-    receiver.waits_for_counts(&counts(0, 0, taken, 0));
-    assert_eq!(receiver.send(&long_mail(taken)), 200, "there is room again");
-    receiver.waits_for_counts(&counts(0, 0, taken + 1, 0));
+    assert!(accepted > 0);
+    receiver.waits_for_counts(&counts(0, 0, accepted, 0));
+    assert_eq!(receiver.send(&long_mail(accepted)), 200, "the disk has space again");
+    receiver.waits_for_counts(&counts(0, 0, accepted + 1, 0));
 }
 
 #[test]
-fn a_wrong_set_up_is_one_sentence() {
+fn a_wrong_setup_is_reported_in_one_sentence() {
     let folder = Folder::new();
     let missing = folder.path("no/such/folder/inbox.db");
     let running = Receiver::start(&folder, &[]);

@@ -1,5 +1,7 @@
-//! What a receiver must answer to each delivery: `cases.json`, made by `cases.py`, and the tests that run
-//! it. Here stands what these tests share.
+//! What the tests of this crate share.
+//!
+//! `cases.json`, which `cases.py` writes, contains deliveries and the response that a receiver must
+//! give to each. The tests run these cases against the core and both adapters.
 #![forbid(unsafe_code)]
 
 mod redis_server;

@@ -8,8 +8,8 @@ use std::{
     time::Duration,
 };
 
-/// A Redis server of a test's own: `redis-server` on a free port, with its data in a folder that goes
-/// with it.
+/// A Redis server for one test. It listens on a free port, and keeps its data in a folder that is
+/// removed on drop.
 #[derive(Debug)]
 pub struct RedisServer {
     port: u16,
@@ -19,7 +19,7 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// Starts one with these options, such as `["--appendonly", "yes"]`.
+    /// Starts a server with these options, such as `["--appendonly", "yes"]`.
     ///
     /// # Errors
     ///
@@ -38,23 +38,24 @@ impl RedisServer {
         Ok(server)
     }
 
-    /// Returns its address, `redis://…`.
+    /// Returns the address of the server, `redis://…`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Returns the folder of its data.
+    /// Returns the folder with the server's data.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Starts it again after [`kill`](Self::kill), on the same port, with what it had stored.
+    /// Starts the server again after [`kill`](Self::kill), on the same port and with the stored
+    /// data.
     ///
     /// # Errors
     ///
-    /// It does not start.
+    /// The server does not start.
     pub fn resume(&mut self) -> io::Result<()> {
         let process = Command::new("redis-server")
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
@@ -70,45 +71,45 @@ impl RedisServer {
         let process = self.process.insert(process);
         while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             if process.try_wait()?.is_some() {
-                return Err(io::Error::other("redis-server has ended at once"));
+                return Err(io::Error::other("redis-server ended at once"));
             }
             thread::sleep(Duration::from_millis(20));
         }
         Ok(())
     }
 
-    /// Kills it: connections break, and what it has not stored is lost.
+    /// Kills the server. Its connections break, and data that is not on disk is lost.
     ///
     /// # Errors
     ///
-    /// It does not run.
+    /// The server is not running.
     pub fn kill(&mut self) -> io::Result<()> {
         let mut process = self.process.take().ok_or(io::ErrorKind::NotFound)?;
         process.kill()?;
         process.wait().map(drop)
     }
 
-    /// Freezes it: connections stay, and nothing is answered.
+    /// Freezes the server. Its connections stay open, and it sends nothing.
     ///
     /// # Errors
     ///
-    /// It does not run.
+    /// The server is not running.
     pub fn freeze(&self) -> io::Result<()> {
         self.signal("-STOP")
     }
 
-    /// Lets it go on after [`freeze`](Self::freeze).
+    /// Lets the server continue after [`freeze`](Self::freeze).
     ///
     /// # Errors
     ///
-    /// It does not run.
+    /// The server is not running.
     pub fn thaw(&self) -> io::Result<()> {
         self.signal("-CONT")
     }
 
     fn signal(&self, signal: &str) -> io::Result<()> {
         let process = self.process.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        // The shell's own: the program is not everywhere.
+        // `kill` of the shell, because not every machine has the program.
         let kill = format!("kill {signal} {}", process.id());
         Command::new("sh").args(["-c", &kill]).status().map(drop)
     }
@@ -116,7 +117,7 @@ impl RedisServer {
 
 impl Drop for RedisServer {
     fn drop(&mut self) {
-        // Both may have happened already.
+        // The server may be dead already.
         _ = self.kill();
         _ = std::fs::remove_dir_all(&self.folder);
     }

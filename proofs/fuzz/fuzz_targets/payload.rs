@@ -1,4 +1,5 @@
-//! Any bytes as a payload: read or refused; an event of mail is a mail, and has its ids.
+//! Any bytes as a payload are read or refused. An event of a mail can be read as a mail, and has
+//! ids.
 #![no_main]
 
 use agentmail_verify::{Event, MailReceived, from_json};

@@ -1,8 +1,8 @@
 //! Verifies a delivery in a binary that has no allocator, no standard library and no unwinding.
 //!
-//! That it links is the proof: a single allocation anywhere in the core would leave a symbol
-//! undefined, as the twin (feature `alloc`) shows. Exit status 0: the genuine delivery was accepted
-//! and the forged one was not.
+//! The binary links only if the core does not allocate: an allocation would leave a symbol
+//! undefined. With the feature `alloc`, this binary allocates and does not link. The exit status is
+//! 0 if the genuine delivery was accepted and the forged ones were refused.
 #![no_std]
 #![no_main]
 
@@ -32,7 +32,7 @@ extern "C" fn main() -> c_int {
 }
 
 fn verify(secret: &[u8], body: &[u8]) -> bool {
-    let headers = SignedHeaders::read(|header| match header.name() {
+    let headers = SignedHeaders::parse(|header| match header.name() {
         "x-agentmail-timestamp" => Some(&b"1700000000"[..]),
         "x-agentmail-signature" => Some(SIGNATURE),
         _ => None,
@@ -47,10 +47,10 @@ fn verify(secret: &[u8], body: &[u8]) -> bool {
 
 #[panic_handler]
 fn panic(_: &PanicInfo) -> ! {
-    // SAFETY: it takes nothing and does not return.
+    // SAFETY: the function has no arguments and does not return.
     unsafe { abort() }
 }
 
-/// The precompiled `core` unwinds; nothing here does.
+/// The precompiled `core` needs this symbol. Nothing here unwinds.
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}

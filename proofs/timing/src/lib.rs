@@ -1,11 +1,11 @@
 //! A forged delivery whose signature is wrong at one byte, and two ways to refuse it.
 
-use agentmail_verify::{Header, Secret, SignedHeaders, Signer, UnixTime, Verifier};
+use agentmail_verify::{Secret, SignedHeaders, Signer, UnixTime, Verifier, WebhookHeader};
 
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 const BODY: &[u8] = b"{}";
 
-/// The library's verification, and a twin that compares as one must not.
+/// A forged delivery, with the verification of the library and a leaky comparison as a control.
 pub struct Case {
     verifier: Verifier,
     genuine: String,
@@ -23,7 +23,7 @@ impl Case {
         case
     }
 
-    /// Moves the flaw, in the same memory: another place could take another time by itself.
+    /// Moves the wrong byte within the same memory, because another address can take another time.
     pub fn set_wrong(&mut self, wrong: usize) {
         self.forged.copy_from_slice(self.genuine.as_bytes());
         let digit = &mut self.forged[3 + 2 * wrong + 1];
@@ -32,15 +32,16 @@ impl Case {
 
     /// Verifies the forged delivery.
     pub fn verify(&self) -> bool {
-        let headers = SignedHeaders::read(|header| match header {
-            Header::Timestamp => Some(&b"1700000000"[..]),
-            Header::Signature => Some(&self.forged[..]),
-            Header::Unsigned => None,
+        let headers = SignedHeaders::parse(|header| match header {
+            WebhookHeader::Timestamp => Some(&b"1700000000"[..]),
+            WebhookHeader::Signature => Some(&self.forged[..]),
+            WebhookHeader::Unsigned => None,
         });
         headers.is_ok_and(|headers| self.verifier.verify(&headers, BODY, NOW).is_ok())
     }
 
-    /// Compares digit by digit, and stops at the first that differs: the control, which must be seen.
+    /// Compares digit by digit, and stops at the first difference. The measurement must detect
+    /// this.
     pub fn leak(&self) -> bool {
         self.forged.iter().zip(self.genuine.bytes()).all(|(a, b)| *std::hint::black_box(a) == b)
     }

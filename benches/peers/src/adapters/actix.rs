@@ -55,7 +55,7 @@ async fn contenders() -> Vec<Contender> {
             SAMPLE,
             init_service(App::new().route("/", json)).await,
         ),
-        served("an empty middleware that collects and hands on", SAMPLE, {
+        served("an empty middleware that collects the body", SAMPLE, {
             init_service(App::new().wrap(from_fn(collect)).route("/", bare())).await
         }),
         served("blooio's VerifiedWebhook (its own event)", &blooio_sample(), {
@@ -85,7 +85,8 @@ where
     })
 }
 
-/// Does what a verifying middleware cannot avoid: collects the payload, inserts an extension, hands on.
+/// Does what every verifying middleware must do: collects the payload, inserts an extension, and
+/// calls the inner service.
 async fn collect(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,

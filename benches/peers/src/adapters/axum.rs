@@ -35,7 +35,7 @@ pub fn group() -> Group {
             served("Json<MailReceived>, no verification", SAMPLE, {
                 Router::new().route("/", post(json))
             }),
-            served("an empty layer that collects and hands on", SAMPLE, collecting(bare())),
+            served("an empty layer that collects the body", SAMPLE, collecting(bare())),
             served("blooio's VerifiedWebhook (its own event)", &blooio_sample(), blooio()),
             served("webhook-verify's layer", SAMPLE, webhook_verify(bare())),
             served("axum-standardwebhooks", SAMPLE, standard_webhooks()),
@@ -55,7 +55,7 @@ where
     })
 }
 
-/// Makes requests with this body.
+/// Returns a function that creates requests with this body.
 pub(super) fn request(body: &str) -> impl Fn() -> Request + 'static {
     let headers = signature_headers(body.as_bytes()).into_iter().map(|(name, value)| {
         let value = HeaderValue::from_str(&value).expect("it is ASCII");
@@ -71,7 +71,8 @@ pub(super) fn request(body: &str) -> impl Fn() -> Request + 'static {
     }
 }
 
-/// Does what a verifying layer cannot avoid: collects the body, inserts an extension, hands on.
+/// Does what every verifying layer must do: collects the body, inserts an extension, and calls the
+/// inner service.
 fn collecting(router: Router) -> Router {
     router.layer(layer_fn(|inner: axum::routing::Route| {
         service_fn(move |request: Request| {

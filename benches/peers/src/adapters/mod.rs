@@ -1,8 +1,8 @@
-//! A whole handler, in process: what each way of verifying adds to a bare one.
+//! A whole handler in process: the time that each way of verifying adds to a bare handler.
 //!
 //! The bare handler collects the body and reads it with `serde_json`, as ours do. A framework's own
-//! `Json` is a contender and not the base: axum's goes through `serde_path_to_error`, which would
-//! flatter all that is measured against it.
+//! `Json` is a contender and not the base. axum's uses `serde_path_to_error`, which is slower, so
+//! everything would look faster in comparison.
 
 mod actix;
 mod axum;
@@ -19,7 +19,7 @@ use crate::{
 /// The vendor's sample.
 const SAMPLE: &str = include_str!("../../../../examples/sample.json");
 
-/// Each is made when the one before it has run.
+/// Creates each group after the previous one has run.
 pub fn groups() -> impl Iterator<Item = Group> {
     [axum::group, actix::group, once::group].into_iter().map(|group| group())
 }
@@ -32,14 +32,15 @@ fn read(body: &[u8]) -> String {
     serde_json::from_slice::<MailReceived>(body).expect("it is the sample").message_id
 }
 
-/// What an empty layer leaves, as large as what ours leaves.
+/// The extension of the empty layer. It is as large as that of our layer.
 #[derive(Clone)]
 struct Collected(
-    #[expect(dead_code, reason = "only its weight counts")] Bytes,
-    #[expect(dead_code, reason = "likewise")] [u8; 64],
+    #[expect(dead_code, reason = "only its size matters")] Bytes,
+    #[expect(dead_code, reason = "only its size matters")] [u8; 64],
 );
 
-/// A body of the sample's length that blooio's event type takes: there `timestamp` is a number.
+/// Returns a body of the sample's length that blooio's event type accepts. Its `timestamp` is a
+/// number.
 fn blooio_sample() -> String {
     let text = r#""2026-04-16T12:00:00+00:00""#;
     let number = format!("{:<1$}", 1_776_340_800, text.len());
@@ -48,7 +49,7 @@ fn blooio_sample() -> String {
     sample
 }
 
-/// The signature headers of every contender, so that each looks among the same lines.
+/// Returns the signature headers of all contenders, so that each gets the same set of headers.
 fn signature_headers(body: &[u8]) -> [(&'static str, String); 8] {
     let signer = Signer::new(Secret::new(SECRET).expect("a secret"));
     let signed = signer.sign(SystemClock.now(), body);

@@ -1,7 +1,12 @@
-//! Once-only handling in axum, with the claims in memory. It takes a runtime and a thread of its own, which
-//! make every allocation of the process dearer: so it is compared within a group of its own.
+//! Once-only handling in axum, with the claims in memory.
+//!
+//! It needs a runtime and a thread, which make every allocation of the process slower. So it has
+//! its own group, in which all contenders run on the runtime.
 
-use agentmail_axum::{Key, MailReceived, Memory, Store, Verified, VerifyLayer, dedupe::Backend};
+use agentmail_axum::{
+    MailReceived, MessageKey, Verified, VerifyLayer,
+    dedupe::{ClaimKey, ClaimStore, Claims, MemoryStore},
+};
 use axum::{Router, routing::post};
 use bytes::Bytes;
 use tower::ServiceExt;
@@ -10,9 +15,9 @@ use super::{SAMPLE, axum::request, config, read};
 use crate::rounds::{Contender, Group, contender};
 
 pub fn group() -> Group {
-    let memory = Memory::new();
+    let memory = MemoryStore::new();
     let verify = || VerifyLayer::new(config());
-    let once = || verify().dedupe(Store::new(memory.clone()), "bench");
+    let once = || verify().dedupe(Claims::new(memory.clone()), "bench");
     let bare = || Router::new().route("/", post(async |body: Bytes| read(&body)));
     let verified = || {
         Router::new()
@@ -31,12 +36,14 @@ pub fn group() -> Group {
     }
 }
 
-/// Sends the router one request, and has the message forgotten again, so that the next one is no copy.
-fn served(name: &'static str, router: Router, memory: Option<Memory>) -> Contender {
+/// Sends the router one request, and then forgets the message, so that the next request is not a
+/// copy.
+fn served(name: &'static str, router: Router, memory: Option<MemoryStore>) -> Contender {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().build().expect("a runtime starts");
-    let mail = serde_json::from_str(SAMPLE).expect("it is the sample");
-    let (key, request) = (Key::of_mail("bench", &mail), request(SAMPLE));
+    let mail: MailReceived = serde_json::from_str(SAMPLE).expect("it is the sample");
+    let key = ClaimKey::new("bench", MessageKey::from(&mail));
+    let request = request(SAMPLE);
     contender(name, true, move || {
         runtime.block_on(async {
             let response = router.clone().oneshot(request()).await;

@@ -1,4 +1,4 @@
-//! The receiver as a real process on a database of its own.
+//! The receiver as a process with a new database.
 
 use std::{
     env, fs,
@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use agentmail_examples::Sender;
+use agentmail_examples_send::Sender;
 use rusqlite::Connection;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_transactional_inbox");
@@ -28,7 +28,7 @@ impl Folder {
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("agentmail-inbox-{}-{next}", std::process::id());
         let folder = env::temp_dir().join(name);
-        _ = fs::remove_dir_all(&folder); // of a former run that was killed
+        _ = fs::remove_dir_all(&folder); // A run that was killed has left it.
         fs::create_dir(&folder).unwrap();
         Self(folder)
     }
@@ -37,14 +37,14 @@ impl Folder {
         self.0.join(name)
     }
 
-    /// A connection beside the receiver's, as an operator has it.
+    /// Opens a second connection to the database, as an operator does.
     pub(crate) fn database(&self) -> Connection {
         let database = Connection::open(self.path("inbox.db")).unwrap();
         database.busy_timeout(Duration::from_secs(86_400)).unwrap();
         database
     }
 
-    /// What the receiver's command line is made of. It fails fast, and tries again at once.
+    /// Returns a command with the receiver's environment. The receiver repeats failures at once.
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         for name in ["RUST_LOG", "ATTEMPTS", "TIME_LIMIT", "FAIL_FIRST", "POISON", "HOLD"] {
@@ -79,13 +79,13 @@ impl Receiver {
         Self::spawn(folder.command(BINARY).envs(variables.iter().copied()))
     }
 
-    /// Starts one that cannot make a file longer than so many blocks of 512 bytes: a disk that is full.
+    /// Starts a receiver whose files may have this many blocks of 512 bytes, as on a full disk.
     pub(crate) fn start_on_small_disk(folder: &Folder, blocks: u32) -> Self {
         let limited = format!("trap '' XFSZ; ulimit -f {blocks}; exec {BINARY}");
         Self::spawn(folder.command("sh").args(["-c", &limited]))
     }
 
-    /// Runs one that is expected to end by itself.
+    /// Runs a receiver that must exit by itself.
     pub(crate) fn output(folder: &Folder, variables: &[(&str, &str)]) -> Output {
         folder.command(BINARY).envs(variables.iter().copied()).output().unwrap()
     }
@@ -95,7 +95,7 @@ impl Receiver {
         let stdout = BufReader::new(process.stdout.take().unwrap());
         let log = Arc::new(Mutex::new(String::new()));
         let written = Arc::clone(&log);
-        // Whatever is logged is read, so that the pipe never fills.
+        // Reads the whole log, so that the pipe is never full.
         let reader = thread::spawn(move || {
             for line in stdout.lines() {
                 *written.lock().unwrap() += &(line.unwrap() + "\n");
@@ -109,7 +109,7 @@ impl Receiver {
         receiver
     }
 
-    /// Sends a mail with this id; returns the status of the answer.
+    /// Sends a mail with this id. Returns the status of the response.
     pub(crate) fn mail(&self, message_id: &str) -> u16 {
         self.send(mail(message_id).as_bytes())
     }
@@ -127,7 +127,7 @@ impl Receiver {
     pub(crate) fn waits_for_counts(&self, counts: &str) {
         until(&format!("the counts are {counts}"), || {
             let found = self.get("/inbox");
-            // What is done or dead stays so: waiting would not help.
+            // The states `done` and `dead` are final, so more waiting would not change them.
             let settled = found.starts_with(r#"{"new":0,"running":0,"#);
             assert!(!settled || found == counts, "{found} instead of {counts}");
             found == counts
@@ -143,7 +143,7 @@ impl Receiver {
         });
     }
 
-    /// Stops the receiver with a signal; returns whether it ended well, and its log.
+    /// Stops the receiver with a signal. Returns whether it exited with success, and its log.
     pub(crate) fn stop(self, signal: &str) -> (bool, String) {
         self.signal(signal);
         self.end()
@@ -154,7 +154,7 @@ impl Receiver {
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
-    /// Waits for its end; returns whether it ended well, and its log.
+    /// Waits until the receiver exits. Returns whether it exited with success, and its log.
     pub(crate) fn end(mut self) -> (bool, String) {
         let ended_well = self.process.wait().unwrap().success();
         self.reader.take().unwrap().join().unwrap();
@@ -166,7 +166,7 @@ impl Receiver {
     }
 }
 
-/// A failed test leaves no process behind.
+/// Kills the process, also after a failed test.
 impl Drop for Receiver {
     fn drop(&mut self) {
         _ = self.process.kill();
@@ -176,11 +176,12 @@ impl Drop for Receiver {
 
 pub(crate) fn mail(message_id: &str) -> String {
     format!(
-        r#"{{"type":"mail.received","agent_id":"my-agent","message_id":"{message_id}","subject":"Quarterly"}}"#
+        r#"{{"type":"mail.received","agent_id":"my-agent","message_id":"{message_id}",
+            "subject":"Quarterly"}}"#
     )
 }
 
-/// Waits for as long as it takes.
+/// Waits until a condition is true, without a time limit.
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     for round in 1_u32.. {
         if holds() {

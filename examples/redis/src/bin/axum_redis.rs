@@ -1,21 +1,24 @@
 //! Handles each message once, in any number of processes that share a Redis server.
 //!
 //! ```sh
-//! WEBHOOK_SIGNING_SECRET=whsec_test_secret REDIS_URL=redis://127.0.0.1:6379 cargo run -p agentmail-examples-redis
+//! WEBHOOK_SIGNING_SECRET=whsec_test_secret REDIS_URL=redis://127.0.0.1:6379 \
+//!   cargo run -p agentmail-examples-redis
 //! ```
 //!
 //! | variable | what it sets | default |
 //! | --- | --- | --- |
+//! | `WEBHOOK_SIGNING_SECRET` | the agent's signing secret | |
+//! | `LISTEN` | the address | `127.0.0.1:8080` |
+//! | `RUST_LOG` | what is logged | `info,agentmail=debug` |
 //! | `REDIS_URL` | the server; `rediss://` needs the feature `tls` | `redis://127.0.0.1:6379` |
-//! | `LEASE_SECONDS` | after how long a crashed process frees its messages | 60 |
-//! | `HANDLER_MILLIS` | how long the handler takes, to try what happens meanwhile | 0 |
-//! | `HANDLER_FAILURES` | how many runs of the handler answer 500 before the first one succeeds | 0 |
+//! | `LEASE_SECONDS` | the time after which a crashed process frees its messages | 60 |
+//! | `HANDLER_MILLIS` | how long the handler takes, to see what happens meanwhile | 0 |
+//! | `HANDLER_FAILURES` | how many runs of the handler get 500 before the first one succeeds | 0 |
 
 use std::{
     env,
     error::Error,
-    process::ExitCode,
-    str::FromStr,
+    io::{self, IsTerminal},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -23,9 +26,9 @@ use std::{
     time::Duration,
 };
 
-use agentmail_axum::{Event, Redis, Store, Verified, VerifyLayer};
-use agentmail_examples::{
-    exit_code, listener, note, shutdown_requested, start_logging, webhook_config,
+use agentmail_axum::{
+    Event, Secret, Verified, Verifier, VerifyLayer,
+    dedupe::{Claims, ClaimsConfig, RedisStore},
 };
 use axum::{
     Router,
@@ -33,18 +36,33 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use tokio::{net::TcpListener, time::sleep};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    time::{sleep, timeout},
+};
+use tracing_subscriber::EnvFilter;
 
 #[derive(Clone)]
 struct AppState {
     handled: Arc<AtomicU64>,
     failures_left: Arc<AtomicU64>,
-    takes: Duration,
+    duration: Duration,
 }
 
 async fn on_event(State(state): State<AppState>, Verified(event): Verified<Event>) -> StatusCode {
-    note(&event);
-    sleep(state.takes).await;
+    match event {
+        // The signature proves that the service sent the event, not who sent the mail. The ids are
+        // text of the mail's author: `?` escapes them.
+        Event::MailReceived(mail) if mail.sender_verified => {
+            tracing::info!(?mail.agent_id, ?mail.message_id, "mail received");
+        }
+        Event::MailReceived(mail) => {
+            tracing::warn!(?mail.agent_id, ?mail.message_id, "mail of an unverified sender");
+        }
+        other => tracing::info!(kind = ?other.kind(), "not a mail"),
+    }
+    sleep(state.duration).await;
     let one_less = |left: u64| left.checked_sub(1);
     let relaxed = Ordering::Relaxed;
     if state.failures_left.fetch_update(relaxed, relaxed, one_less).is_ok() {
@@ -59,40 +77,55 @@ async fn handled(State(state): State<AppState>) -> String {
 }
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    exit_code(serve().await)
-}
-
-async fn serve() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Box<dyn Error>> {
+    let verifier = Verifier::new(Secret::from_env("WEBHOOK_SIGNING_SECRET")?);
     let url = env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".into());
-    let redis = Redis::new(&url).map_err(|error| format!("REDIS_URL: {error}"))?;
+    let store = RedisStore::new(&url).map_err(|error| format!("REDIS_URL: {error}"))?;
     let lease = Duration::from_secs(number("LEASE_SECONDS", 60)?);
-    let store = Store::new(redis).with_lease(lease)?;
-    let state = AppState {
-        handled: Arc::default(),
-        failures_left: Arc::new(number("HANDLER_FAILURES", 0)?.into()),
-        takes: Duration::from_millis(number("HANDLER_MILLIS", 0)?),
-    };
+    let claims = Claims::with_config(store, ClaimsConfig::default().with_lease(lease)?);
+    let verify = VerifyLayer::new(verifier).dedupe(claims.clone(), "axum_redis");
     let app = Router::new()
-        .route("/agentmail/webhook", post(on_event))
-        .route_layer(VerifyLayer::new(webhook_config()?).dedupe(store.clone(), "axum_redis"))
+        .route("/agentmail/webhook", post(on_event).route_layer(verify))
         .route("/handled", get(handled))
-        .with_state(state);
+        .with_state(AppState {
+            handled: Arc::default(),
+            failures_left: Arc::new(number("HANDLER_FAILURES", 0)?.into()),
+            duration: Duration::from_millis(number("HANDLER_MILLIS", 0)?),
+        });
 
-    start_logging();
-    let shutdown = shutdown_requested()?;
-    let listener = TcpListener::from_std(listener()?)?;
+    let filter = EnvFilter::try_from_default_env();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter.unwrap_or_else(|_| "info,agentmail=debug".into()))
+        .with_ansi(io::stdout().is_terminal())
+        .log_internal_errors(false) // a log that cannot be written must not fail a request
+        .init();
+
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let shutdown = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("shutting down");
+    };
+
+    let address = env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:8080".into());
+    let listener = TcpListener::bind(&address)
+        .await
+        .map_err(|error| format!("cannot listen at {address}: {error}"))?;
+    tracing::info!("listening at http://{}", listener.local_addr()?);
     axum::serve(listener, app).with_graceful_shutdown(shutdown).await?;
-    // Handlers whose client has gone away still run. A supervisor would not wait for ever either.
-    _ = tokio::time::timeout(Duration::from_secs(20), store.drain()).await;
-    tracing::info!(counts = ?store.counts(), "drained");
+    // A handler whose client has disconnected still runs. A supervisor would not wait forever.
+    _ = timeout(Duration::from_secs(20), claims.drain()).await;
+    tracing::info!(stats = ?claims.stats(), "drained");
     Ok(())
 }
 
 /// Reads a number from the environment.
 fn number(name: &str, default: u64) -> Result<u64, String> {
     match env::var(name) {
-        Ok(text) => u64::from_str(&text).map_err(|error| format!("{name}: {error}")),
+        Ok(text) => text.parse().map_err(|error| format!("{name}: {error}")),
         Err(_) => Ok(default),
     }
 }

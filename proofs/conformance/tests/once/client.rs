@@ -1,4 +1,4 @@
-//! A sender over raw sockets.
+//! A sender that uses raw sockets.
 
 use std::{
     io::{self, Read, Write},
@@ -10,12 +10,12 @@ use agentmail_verify::{Clock, Secret, Signer, SystemClock};
 pub(crate) const SECRET: &str = "whsec_test_secret";
 
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) retry_after: Option<String>,
 }
 
-impl Answer {
+impl Response {
     pub(crate) const OK: Self = Self { status: 200, retry_after: None };
 
     pub(crate) fn later() -> Self {
@@ -31,17 +31,17 @@ pub(crate) fn mail_of(agent: &str, message: &str) -> String {
     format!(r#"{{"type":"mail.received","agent_id":"{agent}","message_id":"{message}"}}"#)
 }
 
-/// Sends one delivery, freshly signed, over a connection of its own.
-pub(crate) fn send(to: SocketAddr, body: &str) -> Answer {
+/// Signs a delivery, and sends it on a new connection.
+pub(crate) fn send(to: SocketAddr, body: &str) -> Response {
     deliver(to, SECRET, body).unwrap()
 }
 
-pub(crate) fn deliver(to: SocketAddr, secret: &str, body: &str) -> io::Result<Answer> {
+pub(crate) fn deliver(to: SocketAddr, secret: &str, body: &str) -> io::Result<Response> {
     let mut connection = begin(to, secret, body);
     read(&mut connection)
 }
 
-/// Sends one delivery, and does not read the answer.
+/// Sends a delivery on a new connection, and does not read the response.
 pub(crate) fn begin(to: SocketAddr, secret: &str, body: &str) -> TcpStream {
     let mut connection = TcpStream::connect(to).unwrap();
     connection.write_all(&request(secret, body)).unwrap();
@@ -59,8 +59,8 @@ pub(crate) fn request(secret: &str, body: &str) -> Vec<u8> {
     request.into_bytes()
 }
 
-/// Reads the head of an answer, whose body is empty.
-pub(crate) fn read(connection: &mut TcpStream) -> io::Result<Answer> {
+/// Reads the head of a response. Its body is empty.
+pub(crate) fn read(connection: &mut TcpStream) -> io::Result<Response> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -71,5 +71,5 @@ pub(crate) fn read(connection: &mut TcpStream) -> io::Result<Answer> {
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     let mut lines = head.lines().filter_map(|line| line.split_once(": "));
     let retry_after = lines.find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
-    Ok(Answer { status, retry_after: retry_after.map(|(_, seconds)| seconds.to_owned()) })
+    Ok(Response { status, retry_after: retry_after.map(|(_, seconds)| seconds.to_owned()) })
 }

@@ -1,4 +1,4 @@
-//! How a handler can end.
+//! The ways in which a handler can end.
 
 use std::{
     net::{Shutdown, SocketAddr},
@@ -6,131 +6,131 @@ use std::{
     time::Duration,
 };
 
-use agentmail_receive::Store;
+use agentmail_receive::dedupe::{Claims, ClaimsConfig};
 
 use super::{
-    client::{Answer, SECRET, begin, deliver, mail, read, send},
-    server::{everywhere, serve},
-    workshop::{Order, Workshop, until},
+    client::{Response, SECRET, begin, deliver, mail, read, send},
+    handler::{Action, TestHandler, until},
+    server::{everywhere, everywhere_with, serve},
 };
 
-/// Sends until the answer is no longer that a copy is being handled.
-fn send_until_free(to: SocketAddr, body: &str) -> Answer {
+/// Sends until the response no longer says that a copy is being handled.
+fn send_until_free(to: SocketAddr, body: &str) -> Response {
     loop {
-        let answer = send(to, body);
-        if answer != Answer::later() {
-            return answer;
+        let response = send(to, body);
+        if response != Response::later() {
+            return response;
         }
         thread::sleep(Duration::from_millis(10));
     }
 }
 
-fn drained(store: &Store) {
+fn drain(claims: &Claims) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(store.drain());
+    runtime.block_on(claims.drain());
 }
 
 #[test]
 fn a_handler_runs_to_its_end_although_the_client_goes_away() {
-    everywhere(|way, store| {
-        let workshop = Workshop::default();
-        workshop.order("a", &[Order::Wait]);
-        let address = serve(way, store.clone(), "test", &workshop);
+    everywhere(|adapter, claims| {
+        let handler = TestHandler::default();
+        handler.set_actions("a", &[Action::Wait]);
+        let address = serve(adapter, claims.clone(), "test", &handler);
 
         let connection = begin(address, SECRET, &mail("a"));
-        until(|| workshop.begun("a") == 1);
+        until(|| handler.begun("a") == 1);
         connection.shutdown(Shutdown::Both).unwrap();
         drop(connection);
-        assert_eq!(send(address, &mail("a")), Answer::later());
-        // The server has noticed by now that the first client is gone.
+        assert_eq!(send(address, &mail("a")), Response::later());
+        // By then the server has noticed that the first client is gone.
         thread::sleep(Duration::from_millis(100));
-        assert_eq!(send(address, &mail("a")), Answer::later());
-        workshop.open_the_gate();
-        until(|| workshop.ended("a") == 1);
+        assert_eq!(send(address, &mail("a")), Response::later());
+        handler.unblock();
+        until(|| handler.ended("a") == 1);
 
-        assert_eq!(send_until_free(address, &mail("a")), Answer::OK);
-        assert_eq!((workshop.begun("a"), workshop.ended("a")), (1, 1));
-        assert_eq!(store.counts().completed, 1);
+        assert_eq!(send_until_free(address, &mail("a")), Response::OK);
+        assert_eq!((handler.begun("a"), handler.ended("a")), (1, 1));
+        assert_eq!(claims.stats().completed, 1);
     });
 }
 
 #[test]
 fn a_message_that_failed_runs_again_and_one_that_succeeded_does_not() {
-    everywhere(|way, store| {
-        let workshop = Workshop::default();
-        workshop.order("a", &[500, 404, 303, 299].map(Order::Answer));
-        let address = serve(way, store, "test", &workshop);
+    everywhere(|adapter, claims| {
+        let handler = TestHandler::default();
+        handler.set_actions("a", &[500, 404, 303, 299].map(Action::Respond));
+        let address = serve(adapter, claims, "test", &handler);
 
         let statuses: Vec<u16> = (0..6).map(|_| send(address, &mail("a")).status).collect();
 
         assert_eq!(statuses, [500, 404, 303, 299, 200, 200]);
-        assert_eq!(workshop.begun("a"), 4);
+        assert_eq!(handler.begun("a"), 4);
     });
 }
 
 #[test]
 fn a_message_whose_handler_panicked_runs_again() {
-    everywhere(|way, store| {
-        let workshop = Workshop::default();
-        workshop.order("a", &[Order::Panic]);
-        // It does not end by itself while this test runs.
-        let store = store.with_lease(Duration::from_secs(24 * 3_600)).unwrap();
-        let address = serve(way, store, "test", &workshop);
+    // The lease does not end while this test runs.
+    let config = ClaimsConfig::default().with_lease(Duration::from_secs(24 * 3_600)).unwrap();
+    everywhere_with(config, |adapter, claims| {
+        let handler = TestHandler::default();
+        handler.set_actions("a", &[Action::Panic]);
+        let address = serve(adapter, claims, "test", &handler);
 
         // The connection breaks, as it does without once-only handling.
         assert!(deliver(address, SECRET, &mail("a")).is_err());
 
-        assert_eq!(send_until_free(address, &mail("a")), Answer::OK);
-        assert_eq!(workshop.begun("a"), 2);
+        assert_eq!(send_until_free(address, &mail("a")), Response::OK);
+        assert_eq!(handler.begun("a"), 2);
     });
 }
 
 #[test]
 fn a_handler_that_blocks_its_thread_for_three_leases_keeps_its_claim() {
     let lease = Duration::from_secs(3);
-    everywhere(|way, store| {
-        let store = store.with_lease(lease).unwrap();
-        let workshop = Workshop::default();
-        workshop.order("a", &[Order::Block(lease * 3)]);
-        let address = serve(way, store.clone(), "test", &workshop);
+    let config = ClaimsConfig::default().with_lease(lease).unwrap();
+    everywhere_with(config, |adapter, claims| {
+        let handler = TestHandler::default();
+        handler.set_actions("a", &[Action::Block(lease * 3)]);
+        let address = serve(adapter, claims.clone(), "test", &handler);
 
         let mut connection = begin(address, SECRET, &mail("a"));
-        until(|| workshop.begun("a") == 1);
+        until(|| handler.begun("a") == 1);
         let mut refused = 0;
-        while workshop.ended("a") == 0 {
-            let answer = send(address, &mail("a"));
-            // It may have ended since the condition was looked at.
-            assert!(answer == Answer::later() || workshop.ended("a") == 1, "{answer:?}");
+        while handler.ended("a") == 0 {
+            let response = send(address, &mail("a"));
+            // The handler may have ended since the condition of the loop was checked.
+            assert!(response == Response::later() || handler.ended("a") == 1, "{response:?}");
             refused += 1;
             thread::sleep(Duration::from_millis(100));
         }
 
-        assert_eq!(read(&mut connection).unwrap(), Answer::OK);
-        assert_eq!(send(address, &mail("a")), Answer::OK);
-        assert_eq!((workshop.begun("a"), store.counts().lost), (1, 0));
-        println!("{refused} copies refused meanwhile");
+        assert_eq!(read(&mut connection).unwrap(), Response::OK);
+        assert_eq!(send(address, &mail("a")), Response::OK);
+        assert_eq!((handler.begun("a"), claims.stats().lost), (1, 0));
+        println!("{refused} copies were refused in the meantime");
     });
 }
 
 #[test]
 fn draining_waits_for_handlers_whose_client_is_gone() {
-    everywhere(|way, store| {
-        let workshop = Workshop::default();
-        workshop.order("a", &[Order::Wait]);
-        let address = serve(way, store.clone(), "test", &workshop);
+    everywhere(|adapter, claims| {
+        let handler = TestHandler::default();
+        handler.set_actions("a", &[Action::Wait]);
+        let address = serve(adapter, claims.clone(), "test", &handler);
         let connection = begin(address, SECRET, &mail("a"));
-        until(|| workshop.begun("a") == 1);
+        until(|| handler.begun("a") == 1);
         drop(connection);
 
         let draining = thread::spawn({
-            let store = store.clone();
-            move || drained(&store)
+            let claims = claims.clone();
+            move || drain(&claims)
         });
         thread::sleep(Duration::from_millis(100));
         assert!(!draining.is_finished());
-        workshop.open_the_gate();
+        handler.unblock();
         draining.join().unwrap();
 
-        assert_eq!((workshop.ended("a"), store.counts().completed), (1, 1));
+        assert_eq!((handler.ended("a"), claims.stats().completed), (1, 1));
     });
 }

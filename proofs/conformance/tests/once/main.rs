@@ -1,4 +1,4 @@
-//! Once-only handling, through real servers of both adapters, with the claims in memory and on Redis.
+//! Once-only handling with real servers of both adapters, with the claims in memory and on Redis.
 #![expect(
     clippy::indexing_slicing,
     clippy::print_stdout,
@@ -9,6 +9,6 @@
 mod client;
 mod copies;
 mod endings;
+mod handler;
 mod outages;
 mod server;
-mod workshop;

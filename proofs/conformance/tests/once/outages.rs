@@ -1,237 +1,253 @@
-//! What a store that fails costs.
+//! What happens when the store fails.
 
 use std::{thread, time::Duration};
 
 use agentmail_conformance::RedisServer;
-use agentmail_receive::{Key, Memory, Redis, Store};
-
-use super::{
-    client::{Answer, SECRET, begin, mail, read, send},
-    server::{WAYS, Way, serve},
-    workshop::{Order, Workshop, until},
+use agentmail_receive::{
+    MessageKey,
+    dedupe::{ClaimKey, Claims, ClaimsConfig, MemoryStore, RedisStore},
 };
 
-fn on_redis(options: &[&str], scenario: impl Fn(Way, RedisServer, Store)) {
-    for way in WAYS {
-        println!("{way:?}");
+use super::{
+    client::{Response, SECRET, begin, mail, read, send},
+    handler::{Action, TestHandler, until},
+    server::{ADAPTERS, Adapter, serve},
+};
+
+fn on_redis(options: &[&str], scenario: impl Fn(Adapter, RedisServer, Claims)) {
+    on_redis_with(ClaimsConfig::default(), options, scenario);
+}
+
+fn on_redis_with(
+    config: ClaimsConfig,
+    options: &[&str],
+    scenario: impl Fn(Adapter, RedisServer, Claims),
+) {
+    for adapter in ADAPTERS {
+        println!("{adapter:?}");
         let server = RedisServer::start(options).unwrap();
-        let store = Store::new(Redis::new(&server.url()).unwrap());
-        scenario(way, server, store);
+        let store = RedisStore::new(&server.url()).unwrap();
+        let claims = Claims::with_config(store, config);
+        scenario(adapter, server, claims);
     }
 }
 
-fn ask<T: redis::FromRedisValue>(server: &RedisServer, command: &[&str]) -> T {
+fn query<T: redis::FromRedisValue>(server: &RedisServer, command: &[&str]) -> T {
     let mut connection = redis::Client::open(server.url()).unwrap().get_connection().unwrap();
     redis::cmd(command[0]).arg(&command[1..]).query(&mut connection).unwrap()
 }
 
-/// Sends until the store answers again.
-fn send_until_up(to: std::net::SocketAddr, body: &str) -> Answer {
+/// Sends until the store responds again.
+fn send_until_up(to: std::net::SocketAddr, body: &str) -> Response {
     loop {
-        let answer = send(to, body);
-        if answer != Answer::later() {
-            return answer;
+        let response = send(to, body);
+        if response != Response::later() {
+            return response;
         }
     }
 }
 
 #[test]
-fn a_store_that_is_down_refuses_and_the_handler_does_not_run() {
-    on_redis(&[], |way, mut server, store| {
-        let workshop = Workshop::default();
-        let address = serve(way, store.clone(), "test", &workshop);
-        assert_eq!(send(address, &mail("a")), Answer::OK);
+fn a_delivery_is_refused_and_not_handled_while_the_store_is_down() {
+    on_redis(&[], |adapter, mut server, claims| {
+        let handler = TestHandler::default();
+        let address = serve(adapter, claims.clone(), "test", &handler);
+        assert_eq!(send(address, &mail("a")), Response::OK);
 
         server.kill().unwrap();
         for _ in 0..3 {
-            assert_eq!(send(address, &mail("b")), Answer::later());
+            assert_eq!(send(address, &mail("b")), Response::later());
         }
-        assert_eq!(workshop.begun("b"), 0);
-        assert_eq!(store.counts().unavailable, 3);
+        assert_eq!(handler.begun("b"), 0);
+        assert_eq!(claims.stats().unavailable, 3);
 
         server.resume().unwrap();
-        assert_eq!(send_until_up(address, &mail("b")), Answer::OK);
-        assert_eq!(workshop.begun("b"), 1);
+        assert_eq!(send_until_up(address, &mail("b")), Response::OK);
+        assert_eq!(handler.begun("b"), 1);
     });
 }
 
 #[test]
-fn a_store_that_is_down_from_the_beginning_is_found_once_it_is_up() {
-    on_redis(&[], |way, mut server, store| {
+fn a_store_that_is_down_at_the_start_is_used_once_it_is_up() {
+    on_redis(&[], |adapter, mut server, claims| {
         server.kill().unwrap();
-        let workshop = Workshop::default();
-        let address = serve(way, store, "test", &workshop);
-        assert_eq!(send(address, &mail("a")), Answer::later());
+        let handler = TestHandler::default();
+        let address = serve(adapter, claims, "test", &handler);
+        assert_eq!(send(address, &mail("a")), Response::later());
 
         server.resume().unwrap();
 
-        assert_eq!(send_until_up(address, &mail("a")), Answer::OK);
-        assert_eq!(workshop.begun("a"), 1);
+        assert_eq!(send_until_up(address, &mail("a")), Response::OK);
+        assert_eq!(handler.begun("a"), 1);
     });
 }
 
 #[test]
-fn a_frozen_store_refuses_in_time_and_its_late_claims_are_given_back() {
-    on_redis(&[], |way, server, store| {
-        let workshop = Workshop::default();
-        // It does not end by itself while this test runs.
-        let store = store.with_lease(Duration::from_secs(24 * 3_600)).unwrap();
-        let address = serve(way, store, "test", &workshop);
-        assert_eq!(send(address, &mail("a")), Answer::OK);
+fn a_frozen_store_is_503_and_its_late_claims_are_released() {
+    // The lease does not end while this test runs.
+    let config = ClaimsConfig::default().with_lease(Duration::from_secs(24 * 3_600)).unwrap();
+    on_redis_with(config, &[], |adapter, server, claims| {
+        let handler = TestHandler::default();
+        let address = serve(adapter, claims, "test", &handler);
+        assert_eq!(send(address, &mail("a")), Response::OK);
 
         server.freeze().unwrap();
-        // It is carried out when the server goes on, and recognised by its token.
-        assert_eq!(send(address, &mail("b")), Answer::later());
-        assert_eq!(workshop.begun("b"), 0);
+        // The server carries out this claim when it continues. It is then released.
+        assert_eq!(send(address, &mail("b")), Response::later());
+        assert_eq!(handler.begun("b"), 0);
         server.thaw().unwrap();
 
-        assert_eq!(send_until_up(address, &mail("b")), Answer::OK);
-        assert_eq!(workshop.begun("b"), 1);
+        assert_eq!(send_until_up(address, &mail("b")), Response::OK);
+        assert_eq!(handler.begun("b"), 1);
     });
 }
 
 #[test]
-fn a_store_that_is_out_of_memory_refuses() {
-    on_redis(&["--maxmemory", "1kb"], |way, server, store| {
-        let workshop = Workshop::default();
-        let address = serve(way, store, "test", &workshop);
+fn a_store_that_is_out_of_memory_is_503() {
+    on_redis(&["--maxmemory", "1kb"], |adapter, server, claims| {
+        let handler = TestHandler::default();
+        let address = serve(adapter, claims, "test", &handler);
 
-        assert_eq!(send(address, &mail("a")), Answer::later());
-        assert_eq!(workshop.begun("a"), 0);
+        assert_eq!(send(address, &mail("a")), Response::later());
+        assert_eq!(handler.begun("a"), 0);
 
-        ask::<()>(&server, &["CONFIG", "SET", "maxmemory", "0"]);
-        assert_eq!(send_until_up(address, &mail("a")), Answer::OK);
-        assert_eq!(workshop.begun("a"), 1);
+        query::<()>(&server, &["CONFIG", "SET", "maxmemory", "0"]);
+        assert_eq!(send_until_up(address, &mail("a")), Response::OK);
+        assert_eq!(handler.begun("a"), 1);
     });
 }
 
 #[test]
-fn a_memory_that_is_full_refuses_new_messages_only() {
-    for way in WAYS {
-        let workshop = Workshop::default();
-        let address = serve(way, Store::new(Memory::with_room(2)), "test", &workshop);
+fn a_full_memory_store_refuses_new_messages_only() {
+    for adapter in ADAPTERS {
+        let handler = TestHandler::default();
+        let address = serve(adapter, Claims::new(MemoryStore::with_capacity(2)), "test", &handler);
         for message in ["a", "b"] {
-            assert_eq!(send(address, &mail(message)), Answer::OK);
+            assert_eq!(send(address, &mail(message)), Response::OK);
         }
 
-        assert_eq!(send(address, &mail("c")), Answer::later());
-        assert_eq!(send(address, &mail("a")), Answer::OK);
-        assert_eq!((workshop.begun("a"), workshop.begun("c")), (1, 0));
+        assert_eq!(send(address, &mail("c")), Response::later());
+        assert_eq!(send(address, &mail("a")), Response::OK);
+        assert_eq!((handler.begun("a"), handler.begun("c")), (1, 0));
     }
 }
 
 #[test]
-fn what_could_not_be_recorded_at_first_is_recorded_within_the_lease() {
-    on_redis(&["--appendonly", "yes", "--appendfsync", "always"], |way, mut server, store| {
-        let workshop = Workshop::default();
-        workshop.order("a", &[Order::Wait]);
-        let address = serve(way, store.clone(), "test", &workshop);
+fn a_completion_that_failed_is_recorded_within_the_lease() {
+    on_redis(&["--appendonly", "yes", "--appendfsync", "always"], |adapter, mut server, claims| {
+        let handler = TestHandler::default();
+        handler.set_actions("a", &[Action::Wait]);
+        let address = serve(adapter, claims.clone(), "test", &handler);
         let mut connection = begin(address, SECRET, &mail("a"));
-        until(|| workshop.begun("a") == 1);
+        until(|| handler.begun("a") == 1);
 
         server.kill().unwrap();
-        workshop.open_the_gate();
-        assert_eq!(read(&mut connection).unwrap(), Answer::OK, "the handler's answer stands");
-        assert_eq!(store.counts().completions_deferred, 1);
+        handler.unblock();
+        assert_eq!(
+            read(&mut connection).unwrap(),
+            Response::OK,
+            "the handler's response is passed on"
+        );
+        assert_eq!(claims.stats().completions_deferred, 1);
         server.resume().unwrap();
-        until(|| store.counts().completed == 1);
+        until(|| claims.stats().completed == 1);
 
-        assert_eq!(send(address, &mail("a")), Answer::OK);
-        assert_eq!(workshop.begun("a"), 1);
+        assert_eq!(send(address, &mail("a")), Response::OK);
+        assert_eq!(handler.begun("a"), 1);
     });
 }
 
 #[test]
-fn a_late_finisher_is_recorded_unless_another_one_has_the_message() {
-    on_redis(&[], |way, server, store| {
-        let key = Key::of_message("test", "mail.received", "my-agent", "a");
+fn a_late_completion_is_recorded_unless_another_claim_has_the_message() {
+    on_redis(&[], |adapter, server, claims| {
+        let key = ClaimKey::new("test", MessageKey::of_mail("my-agent", "a"));
         let name = format!("agentmail:{key}");
         for (taken_over, recorded) in [(false, true), (true, false)] {
-            let workshop = Workshop::default();
-            workshop.order("a", &[Order::Wait]);
-            let address = serve(way, store.clone(), "test", &workshop);
-            ask::<()>(&server, &["FLUSHALL"]);
+            let handler = TestHandler::default();
+            handler.set_actions("a", &[Action::Wait]);
+            let address = serve(adapter, claims.clone(), "test", &handler);
+            query::<()>(&server, &["FLUSHALL"]);
             let mut connection = begin(address, SECRET, &mail("a"));
-            until(|| workshop.begun("a") == 1);
+            until(|| handler.begun("a") == 1);
 
-            // The lease ends, and another process may take the message up.
-            ask::<()>(&server, &["DEL", &name]);
+            // The lease ends. In the second round, another process then claims the message.
+            query::<()>(&server, &["DEL", &name]);
             if taken_over {
-                ask::<()>(&server, &["SET", &name, "claimed:another"]);
+                query::<()>(&server, &["SET", &name, "claimed:another"]);
             }
-            let before = store.counts();
-            workshop.open_the_gate();
+            let before = claims.stats();
+            handler.unblock();
 
-            assert_eq!(read(&mut connection).unwrap(), Answer::OK);
-            let value: String = ask(&server, &["GET", &name]);
+            assert_eq!(read(&mut connection).unwrap(), Response::OK);
+            let value: String = query(&server, &["GET", &name]);
             assert_eq!(value.starts_with("handled:"), recorded, "{value}");
             assert_eq!(value == "claimed:another", taken_over, "{value}");
-            assert_eq!(store.counts().lost - before.lost, u64::from(taken_over));
+            assert_eq!(claims.stats().lost - before.lost, u64::from(taken_over));
         }
     });
 }
 
 #[test]
-fn a_server_that_lost_its_data_has_messages_handled_again() {
-    on_redis(&[], |way, mut server, store| {
-        let workshop = Workshop::default();
-        let address = serve(way, store, "test", &workshop);
-        assert_eq!(send(address, &mail("a")), Answer::OK);
+fn a_message_is_handled_again_after_the_server_lost_its_data() {
+    on_redis(&[], |adapter, mut server, claims| {
+        let handler = TestHandler::default();
+        let address = serve(adapter, claims, "test", &handler);
+        assert_eq!(send(address, &mail("a")), Response::OK);
 
         server.kill().unwrap();
         server.resume().unwrap();
 
-        assert_eq!(send_until_up(address, &mail("a")), Answer::OK);
-        assert_eq!(workshop.begun("a"), 2, "nothing was stored: this is what the docs warn of");
+        assert_eq!(send_until_up(address, &mail("a")), Response::OK);
+        assert_eq!(handler.begun("a"), 2, "nothing was stored, as the docs warn");
     });
 }
 
 #[test]
-fn an_append_only_file_outlives_a_kill() {
-    on_redis(&["--appendonly", "yes", "--appendfsync", "always"], |way, mut server, store| {
-        let workshop = Workshop::default();
-        let address = serve(way, store, "test", &workshop);
-        assert_eq!(send(address, &mail("a")), Answer::OK);
+fn an_append_only_file_survives_a_kill() {
+    on_redis(&["--appendonly", "yes", "--appendfsync", "always"], |adapter, mut server, claims| {
+        let handler = TestHandler::default();
+        let address = serve(adapter, claims, "test", &handler);
+        assert_eq!(send(address, &mail("a")), Response::OK);
 
         server.kill().unwrap();
         server.resume().unwrap();
 
-        assert_eq!(send_until_up(address, &mail("a")), Answer::OK);
-        assert_eq!(workshop.begun("a"), 1);
+        assert_eq!(send_until_up(address, &mail("a")), Response::OK);
+        assert_eq!(handler.begun("a"), 1);
     });
 }
 
 #[test]
-fn handling_unclaimed_is_a_choice_and_is_counted() {
-    on_redis(&[], |way, mut server, store| {
-        let workshop = Workshop::default();
-        let store = store.danger_handle_unclaimed();
-        let address = serve(way, store.clone(), "test", &workshop);
+fn handling_without_a_claim_is_an_option_and_is_counted() {
+    let config = ClaimsConfig::default().danger_handle_unclaimed();
+    on_redis_with(config, &[], |adapter, mut server, claims| {
+        let handler = TestHandler::default();
+        let address = serve(adapter, claims.clone(), "test", &handler);
         server.kill().unwrap();
 
         for _ in 0..2 {
-            assert_eq!(send(address, &mail("a")), Answer::OK);
+            assert_eq!(send(address, &mail("a")), Response::OK);
         }
 
-        assert_eq!((workshop.begun("a"), store.counts().unclaimed), (2, 2));
+        assert_eq!((handler.begun("a"), claims.stats().unclaimed), (2, 2));
     });
 }
 
 #[test]
 fn a_delivery_takes_two_round_trips() {
-    on_redis(&[], |way, server, store| {
-        let address = serve(way, store, "test", &Workshop::default());
-        // The first one also connects, and loads the scripts.
+    on_redis(&[], |adapter, server, claims| {
+        let address = serve(adapter, claims, "test", &TestHandler::default());
+        // The first delivery also connects, and loads the scripts.
         send(address, &mail("first"));
         let calls = || -> u64 {
-            let stats: String = ask(&server, &["INFO", "commandstats"]);
+            let stats: String = query(&server, &["INFO", "commandstats"]);
             let evalsha = stats.lines().find(|line| line.starts_with("cmdstat_evalsha:")).unwrap();
             evalsha.split(['=', ',']).nth(1).unwrap().parse().unwrap()
         };
         let before = calls();
 
         for message in 0..100 {
-            assert_eq!(send(address, &mail(&message.to_string())), Answer::OK);
+            assert_eq!(send(address, &mail(&message.to_string())), Response::OK);
         }
 
         assert_eq!(calls() - before, 2 * 100);
@@ -239,52 +255,53 @@ fn a_delivery_takes_two_round_trips() {
 }
 
 #[test]
-fn a_password_that_is_set_right_is_taken_without_a_restart() {
-    for way in WAYS {
+fn a_corrected_password_is_accepted_without_a_restart() {
+    for adapter in ADAPTERS {
         let server = RedisServer::start(&["--requirepass", "wrong"]).unwrap();
         let url = server.url().replace("redis://", "redis://:right@");
-        let workshop = Workshop::default();
-        let store = Store::new(Redis::new(&url).unwrap());
-        let address = serve(way, store, "test", &workshop);
+        let handler = TestHandler::default();
+        let claims = Claims::new(RedisStore::new(&url).unwrap());
+        let address = serve(adapter, claims, "test", &handler);
         for _ in 0..3 {
-            assert_eq!(send(address, &mail("a")), Answer::later());
+            assert_eq!(send(address, &mail("a")), Response::later());
         }
 
-        let as_it_is = server.url().replace("redis://", "redis://:wrong@");
-        let mut connection = redis::Client::open(as_it_is).unwrap().get_connection().unwrap();
+        let current = server.url().replace("redis://", "redis://:wrong@");
+        let mut connection = redis::Client::open(current).unwrap().get_connection().unwrap();
         let mut command = redis::cmd("CONFIG");
         command.arg(&["SET", "requirepass", "right"]).exec(&mut connection).unwrap();
 
-        assert_eq!(send_until_up(address, &mail("a")), Answer::OK);
-        assert_eq!(workshop.begun("a"), 1);
+        assert_eq!(send_until_up(address, &mail("a")), Response::OK);
+        assert_eq!(handler.begun("a"), 1);
     }
 }
 
 #[test]
-fn a_server_that_is_no_longer_the_primary_is_connected_to_anew() {
-    on_redis(&[], |way, server, store| {
-        let workshop = Workshop::default();
-        let address = serve(way, store, "test", &workshop);
-        assert_eq!(send(address, &mail("a")), Answer::OK);
+fn the_store_connects_again_when_the_server_is_no_longer_the_primary() {
+    on_redis(&[], |adapter, server, claims| {
+        let handler = TestHandler::default();
+        let address = serve(adapter, claims, "test", &handler);
+        assert_eq!(send(address, &mail("a")), Response::OK);
         let connected = || -> u64 {
-            let stats: String = ask(&server, &["INFO", "stats"]);
+            let stats: String = query(&server, &["INFO", "stats"]);
             let line = stats.lines().find(|line| line.starts_with("total_connections_received:"));
             line.unwrap().rsplit(':').next().unwrap().parse().unwrap()
         };
         let before = connected();
-        // An attempt to connect, such as the first one, is not repeated at once.
+        // The store does not repeat an attempt to connect at once. This includes the first attempt.
         thread::sleep(Duration::from_millis(150));
 
-        ask::<()>(&server, &["REPLICAOF", "127.0.0.1", "1"]);
+        query::<()>(&server, &["REPLICAOF", "127.0.0.1", "1"]);
         for _ in 0..20 {
-            assert_eq!(send(address, &mail("b")), Answer::later());
+            assert_eq!(send(address, &mail("b")), Response::later());
         }
-        // Two are this test's own. Anew, but not for each delivery.
-        let anew = connected() - before - 2;
-        assert!((1..20).contains(&anew), "{anew} connections");
+        // The test itself has made two connections. The store connects again, but not for each
+        // delivery.
+        let made = connected() - before - 2;
+        assert!((1..20).contains(&made), "{made} connections");
 
-        ask::<()>(&server, &["REPLICAOF", "NO", "ONE"]);
-        assert_eq!(send_until_up(address, &mail("b")), Answer::OK);
-        assert_eq!(workshop.begun("b"), 1);
+        query::<()>(&server, &["REPLICAOF", "NO", "ONE"]);
+        assert_eq!(send_until_up(address, &mail("b")), Response::OK);
+        assert_eq!(handler.begun("b"), 1);
     });
 }

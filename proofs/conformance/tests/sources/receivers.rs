@@ -1,11 +1,12 @@
-//! The four ways in, as functions of a request: both adapters, each with its layer and its extractor.
+//! Four receivers, each a function from a request to a response: the layer and the extractor of
+//! both adapters.
 
 use std::rc::Rc;
 
 use agentmail_receive::{Refusal, WebhookConfig};
 use futures_util::{FutureExt, future::LocalBoxFuture};
 
-/// A request: its path, its header lines and its body.
+/// A request: its path, its headers and its body.
 #[derive(Clone)]
 pub(crate) struct Sent {
     pub(crate) path: String,
@@ -13,9 +14,9 @@ pub(crate) struct Sent {
     pub(crate) body: String,
 }
 
-/// What came back: the status, the code of the refusal, and after how many seconds to try again.
+/// A response: its status, the code of the refusal, and the header `retry-after`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) code: Option<&'static str>,
     pub(crate) retry_after: Option<String>,
@@ -24,23 +25,23 @@ pub(crate) struct Answer {
 #[derive(Clone)]
 pub(crate) struct Receiver {
     pub(crate) name: &'static str,
-    send: Rc<dyn Fn(Sent) -> LocalBoxFuture<'static, Answer>>,
+    send: Rc<dyn Fn(Sent) -> LocalBoxFuture<'static, Response>>,
 }
 
 impl Receiver {
     fn new<F>(name: &'static str, send: impl Fn(Sent) -> F + 'static) -> Self
     where
-        F: Future<Output = Answer> + 'static,
+        F: Future<Output = Response> + 'static,
     {
         Self { name, send: Rc::new(move |sent| send(sent).boxed_local()) }
     }
 
-    pub(crate) async fn send(&self, sent: Sent) -> Answer {
+    pub(crate) async fn send(&self, sent: Sent) -> Response {
         (self.send)(sent).await
     }
 }
 
-/// Every way in, each with a configuration of its own.
+/// Returns all receivers, each with its own configuration.
 pub(crate) async fn receivers(config: impl Fn() -> WebhookConfig) -> [Receiver; 4] {
     [
         axum::layer(config()),
@@ -50,9 +51,9 @@ pub(crate) async fn receivers(config: impl Fn() -> WebhookConfig) -> [Receiver; 
     ]
 }
 
-fn answer(status: u16, refusal: Option<&Refusal>, retry_after: Option<&[u8]>) -> Answer {
+fn to_response(status: u16, refusal: Option<&Refusal>, retry_after: Option<&[u8]>) -> Response {
     let retry_after = retry_after.map(|value| String::from_utf8_lossy(value).into_owned());
-    Answer { status, code: refusal.map(Refusal::code), retry_after }
+    Response { status, code: refusal.map(Refusal::code), retry_after }
 }
 
 mod axum {
@@ -60,7 +61,7 @@ mod axum {
     use axum::{Router, body::Body, http::Request, routing::post};
     use tower::ServiceExt;
 
-    use super::{Answer, Receiver, Sent, WebhookConfig, answer};
+    use super::{Receiver, Response, Sent, WebhookConfig, to_response};
 
     const ROUTE: &str = "/agents/{agent}/webhook";
 
@@ -78,7 +79,7 @@ mod axum {
         Receiver::new(name, move |sent| send(router.clone(), sent))
     }
 
-    async fn send(router: Router, sent: Sent) -> Answer {
+    async fn send(router: Router, sent: Sent) -> Response {
         let mut request = Request::post(sent.path);
         for (name, value) in sent.headers {
             request = request.header(name, value);
@@ -88,7 +89,7 @@ mod axum {
         let response = router.oneshot(request).await.unwrap();
 
         let retry_after = response.headers().get("retry-after").map(|value| value.as_bytes());
-        answer(response.status().as_u16(), response.extensions().get(), retry_after)
+        to_response(response.status().as_u16(), response.extensions().get(), retry_after)
     }
 }
 
@@ -104,7 +105,7 @@ mod actix {
     };
     use agentmail_actix::{Event, Verified, VerifyWebhook, Webhook};
 
-    use super::{Answer, Receiver, Sent, WebhookConfig, answer};
+    use super::{Receiver, Response, Sent, WebhookConfig, to_response};
 
     const ROUTE: &str = "/agents/{agent}/webhook";
 
@@ -129,20 +130,20 @@ mod actix {
         Receiver::new(name, move |sent| send(Rc::clone(&app), sent))
     }
 
-    async fn send<S, B>(app: Rc<S>, sent: Sent) -> Answer
+    async fn send<S, B>(app: Rc<S>, sent: Sent) -> Response
     where
         S: Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
         B: MessageBody,
     {
         let mut request = TestRequest::post().uri(&sent.path);
-        for line in sent.headers {
-            request = request.append_header(line);
+        for header in sent.headers {
+            request = request.append_header(header);
         }
 
         let response = app.call(request.set_payload(sent.body).to_request()).await.unwrap();
 
         let response = response.response();
         let retry_after = response.headers().get("retry-after").map(|value| value.as_bytes());
-        answer(response.status().as_u16(), response.extensions().get(), retry_after)
+        to_response(response.status().as_u16(), response.extensions().get(), retry_after)
     }
 }

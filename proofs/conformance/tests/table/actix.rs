@@ -12,15 +12,15 @@ use actix_web::{
 use agentmail_actix::{Delivery, Event, MailReceived, Refusal, Verified, VerifyWebhook, Webhook};
 use futures_util::StreamExt;
 
-use super::case::{Answer, Case, Takes, told};
+use super::case::{Case, Response, Takes, text_of};
 
-pub(crate) async fn middleware(case: &Case) -> Answer {
+pub(crate) async fn middleware(case: &Case) -> Response {
     let label = case.label().to_owned();
     let check = move |delivery: &Delivery| assert_eq!(delivery.receipt().label().as_str(), label);
     let route = match case.takes {
         Takes::Event => web::post().to(move |delivery: Delivery, event: Verified<Event>| {
             check(&delivery);
-            async move { told(&event.0) }
+            async move { text_of(&event.0) }
         }),
         Takes::Mail => web::post().to(move |delivery: Delivery, mail: Verified<MailReceived>| {
             check(&delivery);
@@ -31,9 +31,9 @@ pub(crate) async fn middleware(case: &Case) -> Answer {
     send(case, init_service(App::new().wrap(verify).default_service(route)).await).await
 }
 
-pub(crate) async fn extractor(case: &Case) -> Answer {
+pub(crate) async fn extractor(case: &Case) -> Response {
     let route: Route = match case.takes {
-        Takes::Event => web::post().to(async |event: Webhook<Event>| told(&event.0)),
+        Takes::Event => web::post().to(async |event: Webhook<Event>| text_of(&event.0)),
         Takes::Mail => web::post().to(async |mail: Webhook<MailReceived>| mail.0.message_id),
     };
     send(case, init_service(App::new().app_data(case.config()).default_service(route)).await).await
@@ -42,7 +42,7 @@ pub(crate) async fn extractor(case: &Case) -> Answer {
 async fn send<B: MessageBody>(
     case: &Case,
     app: impl Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
-) -> Answer {
+) -> Response {
     let mut request = TestRequest::post().uri(&case.path);
     for (name, value) in case.headers() {
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
@@ -60,5 +60,5 @@ async fn send<B: MessageBody>(
     let retry_after = response.headers().get("retry-after");
     let retry_after = retry_after.map(|value| value.to_str().unwrap().to_owned());
     let body = read_body(response).await;
-    Answer { status, code, retry_after, body: String::from_utf8(body.to_vec()).unwrap() }
+    Response { status, code, retry_after, body: String::from_utf8(body.to_vec()).unwrap() }
 }

@@ -11,15 +11,15 @@ use axum::{
 };
 use tower::ServiceExt;
 
-use super::case::{Answer, Case, Takes, told};
+use super::case::{Case, Response, Takes, text_of};
 
-pub(crate) async fn layer(case: &Case) -> Answer {
+pub(crate) async fn layer(case: &Case) -> Response {
     let label = case.label().to_owned();
     let check = move |delivery: &Delivery| assert_eq!(delivery.receipt().label().as_str(), label);
     let route: MethodRouter = match case.takes {
         Takes::Event => post(async move |delivery: Delivery, Verified(event): Verified<Event>| {
             check(&delivery);
-            told(&event)
+            text_of(&event)
         }),
         Takes::Mail => {
             post(async move |delivery: Delivery, Verified(mail): Verified<MailReceived>| {
@@ -32,16 +32,16 @@ pub(crate) async fn layer(case: &Case) -> Answer {
     send(case, router.layer(VerifyLayer::new(case.config()))).await
 }
 
-pub(crate) async fn extractor(case: &Case) -> Answer {
+pub(crate) async fn extractor(case: &Case) -> Response {
     let route: MethodRouter<WebhookConfig> = match case.takes {
-        Takes::Event => post(async |Webhook(event): Webhook<Event>| told(&event)),
+        Takes::Event => post(async |Webhook(event): Webhook<Event>| text_of(&event)),
         Takes::Mail => post(async |Webhook(mail): Webhook<MailReceived>| mail.message_id),
     };
     let router = Router::new().route("/", route.clone()).route("/{*path}", route);
     send(case, router.with_state(case.config())).await
 }
 
-async fn send(case: &Case, router: Router) -> Answer {
+async fn send(case: &Case, router: Router) -> Response {
     let mut request = Request::post(&case.path).body(Body::from_stream(case.body())).unwrap();
     for (name, value) in case.headers() {
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
@@ -55,5 +55,5 @@ async fn send(case: &Case, router: Router) -> Answer {
     let retry_after = response.headers().get("retry-after");
     let retry_after = retry_after.map(|value| value.to_str().unwrap().to_owned());
     let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-    Answer { status, code, retry_after, body: String::from_utf8(body.to_vec()).unwrap() }
+    Response { status, code, retry_after, body: String::from_utf8(body.to_vec()).unwrap() }
 }

@@ -1,9 +1,9 @@
-//! A case, as `cases.json` states it.
+//! A case of `cases.json`.
 
 use std::{collections::HashMap, future::pending, io, sync::Arc, time::Duration};
 
-use agentmail_receive::{Lookup, Tenant, WebhookConfig};
-use agentmail_verify::{Event, Secret, Tolerance, UnixTime, Verifier};
+use agentmail_receive::{Lookup, Tenant, WebhookConfig, path_segment};
+use agentmail_verify::{Event, Label, Secret, Tolerance, UnixTime, Verifier};
 use futures_util::{Stream, StreamExt, stream};
 use serde::Deserialize;
 
@@ -26,7 +26,7 @@ pub(crate) struct Case {
     expected: Expected,
 }
 
-/// What the handler asks for.
+/// What the handler extracts.
 #[derive(Deserialize, Clone, Copy)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Takes {
@@ -63,16 +63,16 @@ struct Config {
     /// When the secret of a label ends, in Unix seconds.
     #[serde(default)]
     ends: HashMap<String, u64>,
-    /// The one agent that the fixed verifier's secrets may speak for.
+    /// The only agent for which the secrets of the fixed verifier are valid.
     agent: Option<String>,
-    /// Secrets by agent, instead of a fixed verifier.
+    /// The secret of each agent, instead of a fixed verifier.
     tenants: Option<HashMap<String, String>>,
-    /// What is wrong with the store that holds the tenants.
+    /// How the store with the tenants fails.
     store: Option<Store>,
     max_age: Option<u64>,
     max_ahead: Option<u64>,
     body_limit: Option<usize>,
-    /// The label that the receipt must carry.
+    /// The label that the receipt must have.
     label: Option<String>,
 }
 
@@ -87,15 +87,15 @@ enum Store {
 struct Expected {
     status: u16,
     code: Option<String>,
-    answer: Option<String>,
+    body: Option<String>,
 }
 
-/// What came back.
+/// A response of a receiver.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) code: Option<String>,
-    /// The header of this name: an answer of 503, and no other, tells when to try again.
+    /// The header `retry-after`. A response with 503 must have it, and no other may.
     pub(crate) retry_after: Option<String>,
     pub(crate) body: String,
 }
@@ -106,10 +106,10 @@ pub(crate) fn load() -> Vec<Case> {
 }
 
 impl Case {
-    pub(crate) fn expected(&self) -> Answer {
-        let Expected { status, code, answer } = self.expected.clone();
+    pub(crate) fn expected(&self) -> Response {
+        let Expected { status, code, body } = self.expected.clone();
         let retry_after = (status == 503).then(|| "5".to_owned());
-        Answer { status, code, retry_after, body: answer.unwrap_or_default() }
+        Response { status, code, retry_after, body: body.unwrap_or_default() }
     }
 
     pub(crate) fn headers(&self) -> impl Iterator<Item = (&str, Vec<u8>)> {
@@ -120,7 +120,8 @@ impl Case {
         UnixTime::from_secs(self.now)
     }
 
-    /// The whole body; `None` where the case is about reading it, or about whose secrets count.
+    /// Returns the whole body, or `None` if the case is about reading the body or about the source
+    /// of the secrets.
     pub(crate) fn whole_body(&self) -> Option<Vec<u8>> {
         if self.config.tenants.is_some() || self.config.agent.is_some() {
             return None;
@@ -133,7 +134,7 @@ impl Case {
         self.frames.iter().map(Frame::bytes).collect()
     }
 
-    /// The body as it arrives.
+    /// Returns the body as it arrives.
     pub(crate) fn body(&self) -> impl Stream<Item = io::Result<Vec<u8>>> + Send + use<> {
         let frames = stream::iter(self.frames().into_iter().map(Ok));
         match self.end {
@@ -153,17 +154,17 @@ impl Case {
     pub(crate) fn verifier(&self) -> Verifier {
         let only = || vec![("default".to_owned(), "whsec_test_secret".to_owned())];
         let secrets = self.config.secrets.clone().unwrap_or_else(only);
-        let mut secrets = secrets
-            .iter()
-            .map(|(label, secret)| Secret::new(bytes(secret)).unwrap().with_label(label).unwrap());
+        let mut secrets = secrets.iter().map(|(label, secret)| {
+            Secret::new(bytes(secret)).unwrap().with_label(Label::new(label).unwrap())
+        });
         let first = Verifier::new(secrets.next().unwrap());
         let accept = |verifier: Verifier, secret: Secret| match self
             .config
             .ends
             .get(secret.label().as_str())
         {
-            Some(end) => verifier.accept_until(secret, UnixTime::from_secs(*end)),
-            None => verifier.accept(secret),
+            Some(end) => verifier.with_secret_until(secret, UnixTime::from_secs(*end)),
+            None => verifier.with_secret(secret),
         };
         let verifier = secrets.try_fold(first, accept).unwrap();
 
@@ -179,9 +180,9 @@ impl Case {
             (None, Some(agent)) => Tenant::new(self.verifier(), &**agent).into(),
             (None, None) => WebhookConfig::new(self.verifier()),
         };
-        let config = config.clock(self.now());
+        let config = config.with_clock(self.now());
         match self.config.body_limit {
-            Some(limit) => config.body_limit(limit),
+            Some(limit) => config.with_body_limit(limit),
             None => config,
         }
     }
@@ -196,7 +197,7 @@ impl Case {
         let tenants: Arc<HashMap<_, _>> = Arc::new(tenants.collect());
         let store = self.config.store;
         Lookup::new(
-            |head| head.segment_between("/agents/", "/webhook"),
+            |head| path_segment(head.path(), "/agents/", "/webhook"),
             move |agent: String| {
                 let tenants = Arc::clone(&tenants);
                 async move {
@@ -234,8 +235,8 @@ fn bytes(text: &str) -> Vec<u8> {
     text.chars().map(|character| u8::try_from(character).unwrap()).collect()
 }
 
-/// What a handler answers to an event: the message's id, or the event's type.
-pub(crate) fn told(event: &Event) -> String {
+/// Returns the response of a handler: the id of a mail, or the type of another event.
+pub(crate) fn text_of(event: &Event) -> String {
     match event {
         Event::MailReceived(mail) => mail.message_id.clone(),
         Event::Other { kind, .. } => kind.clone(),

@@ -1,34 +1,34 @@
-//! The core by itself: in one piece, and in as many as the body's frames.
+//! The core alone. It verifies the whole body, and also the body frame by frame.
 
 use agentmail_verify::{Event, MailReceived, SignedHeaders, VerifyError, from_json};
 
-use super::case::{Answer, Case, Takes, told};
+use super::case::{Case, Response, Takes, text_of};
 
-/// Returns `None` where a case is about reading the body, or about whose secrets count.
-pub(crate) fn answer(case: &Case) -> Option<Answer> {
+/// Returns `None` if the case is about reading the body or about the source of the secrets.
+pub(crate) fn response(case: &Case) -> Option<Response> {
     let body = case.whole_body()?;
     if let Err(error) = verify(case, &body) {
         return Some(refused(403, error.code()));
     }
-    let told = match case.takes {
-        Takes::Event => from_json(&body).map(|event: Event| told(&event)),
+    let body = match case.takes {
+        Takes::Event => from_json(&body).map(|event: Event| text_of(&event)),
         Takes::Mail => from_json(&body).map(|mail: MailReceived| mail.message_id),
     };
-    Some(match told {
-        Ok(body) => Answer { status: 200, code: None, retry_after: None, body },
+    Some(match body {
+        Ok(body) => Response { status: 200, code: None, retry_after: None, body },
         Err(error) => refused(422, error.code()),
     })
 }
 
-fn refused(status: u16, code: &str) -> Answer {
-    Answer { status, code: Some(code.into()), retry_after: None, body: String::new() }
+fn refused(status: u16, code: &str) -> Response {
+    Response { status, code: Some(code.into()), retry_after: None, body: String::new() }
 }
 
 fn verify(case: &Case, body: &[u8]) -> Result<(), VerifyError> {
-    let lines: Vec<_> = case.headers().collect();
-    let headers = SignedHeaders::read(|header| {
-        let named = move |line: &&(&str, Vec<u8>)| line.0.eq_ignore_ascii_case(header.name());
-        lines.iter().filter(named).map(|line| line.1.as_slice())
+    let values: Vec<_> = case.headers().collect();
+    let headers = SignedHeaders::parse(|header| {
+        let named = move |value: &&(&str, Vec<u8>)| value.0.eq_ignore_ascii_case(header.name());
+        values.iter().filter(named).map(|value| value.1.as_slice())
     })?;
 
     let whole = case.verifier().verify(&headers, body, case.now());

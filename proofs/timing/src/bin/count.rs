@@ -1,4 +1,6 @@
-//! Refuses one forged delivery a thousand times, for an instruction counter: `count verify 00`.
+//! Refuses one forged delivery a thousand times, for an instruction counter.
+//!
+//! Usage: `count verify 00`
 
 use timing::Case;
 

@@ -1,5 +1,5 @@
-//! Welch's t-test over the time of two classes of forged deliveries, wrong at the first and at the
-//! last byte. |t| stays small for `verify`; for the leaky twin it must become large.
+//! Welch's t-test on the time of two classes of forged deliveries. One is wrong at the first byte,
+//! the other at the last. |t| stays small for `verify`, and becomes large for the leaky comparison.
 
 use dudect_bencher::{BenchRng, Class, CtRunner, ctbench_main, rand::Rng};
 use timing::Case;
@@ -18,8 +18,8 @@ fn verify(runner: &mut CtRunner, rng: &mut BenchRng) {
     run(runner, rng, Case::verify);
 }
 
-fn leaky_twin(runner: &mut CtRunner, rng: &mut BenchRng) {
+fn leaky_comparison(runner: &mut CtRunner, rng: &mut BenchRng) {
     run(runner, rng, Case::leak);
 }
 
-ctbench_main!(verify, leaky_twin);
+ctbench_main!(verify, leaky_comparison);

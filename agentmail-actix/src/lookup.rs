@@ -1,0 +1,125 @@
+#[cfg(feature = "cache")]
+use std::hash::Hash;
+use std::{error::Error, fmt};
+
+use actix_web::HttpRequest;
+use agentmail_receive::{RequestHead, Source, Tenant, WebhookConfig};
+
+/// Looks up the secrets of a delivery: one secret per agent.
+///
+/// It has two steps. `key` reads from the request which tenant the delivery claims to be for: from
+/// the path (see [`path_segment`](crate::path_segment)), from a header, or from the extensions. It
+/// must not block. `find` then looks that tenant up, within [`WebhookConfig::with_lookup_timeout`].
+/// It must not block its thread either: wrap a synchronous client in `actix_web::web::block`.
+/// Neither runs for a request whose two headers are missing, duplicated or malformed. What `key`
+/// sees is not verified yet.
+///
+/// ```
+/// use std::{collections::HashMap, sync::Arc};
+///
+/// use agentmail_actix::{
+///     Lookup, Secret, SecretError, Tenant, Verifier, VerifyWebhook, path_segment,
+/// };
+///
+/// type Pool = Arc<HashMap<String, String>>; // in place of your database pool
+///
+/// async fn find(pool: Pool, agent: String) -> Result<Option<Tenant>, SecretError> {
+///     let Some(secret) = pool.get(&agent) else { return Ok(None) };
+///     Ok(Some(Tenant::new(Verifier::new(Secret::new(secret)?), agent)))
+/// }
+///
+/// let pool = Pool::default();
+/// let lookup =
+///     Lookup::with(pool, |request| path_segment(request.path(), "/agents/", "/webhook"), find);
+/// let verify = VerifyWebhook::new(lookup);
+/// ```
+///
+/// `request.path()` is the whole path, also inside `web::scope`.
+///
+/// # Refuses
+///
+/// | what happened | status | code |
+/// | --- | --- | --- |
+/// | `key` or `find` returns `None` | 403 | `unknown_tenant` |
+/// | `find` returns an error, which is logged; `key` panics | 503 | `lookup_failed` |
+/// | `find` takes too long | 503 | `lookup_timeout` |
+///
+/// When the client disconnects, `find` is dropped. A panic in it ends the request as a handler's
+/// panic does. Without the feature `cache`, every well-formed delivery causes a lookup, forged ones
+/// too.
+#[must_use]
+pub struct Lookup<K>(agentmail_receive::Lookup<K>);
+
+impl<K: 'static> Lookup<K> {
+    /// Creates a lookup from its two steps. The log shows an error of `find` with its sources.
+    pub fn new<H, A, F, E>(key: H, find: A) -> Self
+    where
+        H: Fn(&HttpRequest) -> Option<K> + Send + Sync + 'static,
+        A: Fn(K) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Option<Tenant>, E>> + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        Self(agentmail_receive::Lookup::new(move |head| key(request(head)), find))
+    }
+
+    /// Creates a lookup whose `find` also gets a clone of `context`, for example a database pool.
+    ///
+    /// `find` is an async function, or an async closure that captures nothing. Its key is owned,
+    /// for example a `String`. Its error is `Send + Sync`, for example `Box<dyn Error + Send +
+    /// Sync>`.
+    pub fn with<C, H, A, F, E>(context: C, key: H, find: A) -> Self
+    where
+        C: Clone + Send + Sync + 'static,
+        H: Fn(&HttpRequest) -> Option<K> + Send + Sync + 'static,
+        A: Fn(C, K) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Option<Tenant>, E>> + Send + 'static,
+        E: Into<Box<dyn Error + Send + Sync>>,
+    {
+        Self(agentmail_receive::Lookup::with(context, move |head| key(request(head)), find))
+    }
+}
+
+#[cfg(feature = "cache")]
+impl<K> Lookup<K>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+{
+    /// Keeps results for a while, of tenants that were found and of those that were not. Errors are
+    /// not kept.
+    ///
+    /// While a tenant is being looked up, other deliveries wait for the same result. The lookup
+    /// goes on when the first client disconnects. The cache is in this process, and all clones
+    /// share it. Unauthenticated clients choose the keys that are not found: limit their length, as
+    /// [`path_segment`](crate::path_segment) does.
+    pub fn cached(self, config: crate::CacheConfig) -> Self {
+        Self(self.0.cached(config))
+    }
+}
+
+impl<K: 'static> From<Lookup<K>> for Source {
+    fn from(lookup: Lookup<K>) -> Self {
+        lookup.0.into()
+    }
+}
+
+impl<K: 'static> From<Lookup<K>> for WebhookConfig {
+    fn from(lookup: Lookup<K>) -> Self {
+        lookup.0.into()
+    }
+}
+
+impl<K> Clone for Lookup<K> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<K> fmt::Debug for Lookup<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lookup").finish_non_exhaustive()
+    }
+}
+
+fn request<'a>(head: &RequestHead<'a>) -> &'a HttpRequest {
+    head.parts().expect("a lookup of this crate is used with this crate's middleware and extractor")
+}

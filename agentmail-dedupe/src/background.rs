@@ -1,0 +1,304 @@
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    runtime::{Builder, Handle},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    task::JoinSet,
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::{
+    config::ClaimsConfig,
+    error::StoreError,
+    key::ClaimKey,
+    owner::Owner,
+    store::{AnyStore, Call, LeaseState},
+    telemetry::Telemetry,
+};
+
+/// The background thread: it calls the store, renews claims, and ends those whose handler could
+/// not.
+///
+/// It is not a thread of the runtime, because a handler may block those. It stops after the last
+/// [`Claims`](crate::Claims) and [`Claim`](crate::Claim) are dropped, when nothing is left to do.
+pub(crate) struct Background {
+    runtime: Handle,
+    ends: mpsc::UnboundedSender<EndRequest>,
+    context: Arc<Context>,
+}
+
+/// A claim that the background has to end.
+pub(crate) struct EndRequest {
+    pub(crate) key: ClaimKey,
+    pub(crate) owner: Owner,
+    /// When its lease ends. Trying for longer is of no use.
+    pub(crate) lease_end: Instant,
+    pub(crate) end: End,
+}
+
+/// How a claim ends. A token keeps [`Claims::drain`](crate::Claims::drain) waiting.
+pub(crate) enum End {
+    /// The handler has succeeded: the message is recorded as handled.
+    Complete {
+        retention: Duration,
+        /// The loss of the claim is counted already.
+        loss_counted: bool,
+        token: TaskTrackerToken,
+    },
+    /// The handler has not succeeded: the message is released.
+    Release { token: TaskTrackerToken },
+    /// The outcome of the claim is not known: the message is released in case it was granted.
+    ReleaseUnconfirmed,
+}
+
+impl Background {
+    pub(crate) fn start(
+        store: Arc<dyn AnyStore>,
+        config: ClaimsConfig,
+        telemetry: Arc<Telemetry>,
+    ) -> io::Result<Self> {
+        let (ends, queue) = mpsc::unbounded_channel();
+        let context = Arc::new(Context { store, config, telemetry, leases: Leases::default() });
+        let of_thread = Arc::clone(&context);
+        let (started, start) = std::sync::mpsc::sync_channel(1);
+        // Built and dropped on the thread itself: a runtime must not be dropped inside another one.
+        let run = move || match Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => {
+                _ = started.send(Ok(runtime.handle().clone()));
+                runtime.block_on(of_thread.run(queue));
+            }
+            Err(error) => _ = started.send(Err(error)),
+        };
+        thread::Builder::new().name("agentmail-dedupe".into()).spawn(run)?;
+        let runtime = start.recv().map_err(io::Error::other)??;
+        Ok(Self { runtime, ends, context })
+    }
+
+    pub(crate) fn store(&self) -> Arc<dyn AnyStore> {
+        Arc::clone(&self.context.store)
+    }
+
+    pub(crate) fn config(&self) -> &ClaimsConfig {
+        &self.context.config
+    }
+
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.context.telemetry
+    }
+
+    /// Makes a call. If it may have to wait, it runs on the thread, under the deadline.
+    pub(crate) async fn call<T: Send + 'static>(&self, call: Call<T>) -> Result<T, StoreError> {
+        if self.context.store.may_wait() {
+            self.context.call_on(&self.runtime, call).await
+        } else {
+            call.await.map_err(StoreError::Failed)
+        }
+    }
+
+    /// Renews a claim from now on. Its lease began at `renewed_at` or later.
+    pub(crate) fn start_renewing(&self, key: ClaimKey, owner: Owner, renewed_at: Instant) {
+        self.context.leases.lock().insert(owner, Lease { key, renewed_at });
+    }
+
+    /// Stops renewing a claim. Returns when it was last renewed, or `None` if a renewal has found
+    /// that the claim is lost, and has counted it.
+    pub(crate) fn stop_renewing(&self, owner: Owner) -> Option<Instant> {
+        self.context.leases.lock().remove(&owner).map(|lease| lease.renewed_at)
+    }
+
+    /// Ends a claim in the background. Does not wait.
+    pub(crate) fn end(&self, request: EndRequest) {
+        // The queue closes only if the thread has panicked. Then the lease ends by itself.
+        _ = self.ends.send(request);
+    }
+}
+
+/// The claims that are being renewed.
+#[derive(Default)]
+struct Leases(Mutex<HashMap<Owner, Lease>>);
+
+#[derive(Clone, Copy)]
+struct Lease {
+    key: ClaimKey,
+    renewed_at: Instant,
+}
+
+impl Leases {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Owner, Lease>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the thread works with.
+struct Context {
+    store: Arc<dyn AnyStore>,
+    config: ClaimsConfig,
+    telemetry: Arc<Telemetry>,
+    leases: Leases,
+}
+
+/// How many unconfirmed claims are released at once. The leases of further ones end by themselves.
+const MAX_UNCONFIRMED: usize = 4_096;
+
+impl Context {
+    async fn run(self: Arc<Self>, mut queue: mpsc::UnboundedReceiver<EndRequest>) {
+        let mut tasks = JoinSet::new();
+        let unconfirmed = Arc::new(Semaphore::new(MAX_UNCONFIRMED));
+        let mut tick = interval(self.config.lease() / 6);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                request = queue.recv() => match request {
+                    Some(request) => self.end(request, &unconfirmed, &mut tasks),
+                    None => break,
+                },
+                _ = tick.tick() => self.renew(&mut tasks),
+                Some(_) = tasks.join_next() => {}
+            }
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    fn end(
+        self: &Arc<Self>,
+        request: EndRequest,
+        unconfirmed: &Arc<Semaphore>,
+        tasks: &mut JoinSet<()>,
+    ) {
+        let context = Arc::clone(self);
+        let EndRequest { key, owner, lease_end, end } = request;
+        match end {
+            End::Complete { retention, loss_counted, token } => {
+                tasks.spawn(async move {
+                    context.complete(key, owner, lease_end, retention, loss_counted).await;
+                    drop(token);
+                });
+            }
+            End::Release { token } => {
+                tasks.spawn(async move {
+                    if context.release(key, owner, lease_end).await {
+                        context.telemetry.released();
+                    }
+                    drop(token);
+                });
+            }
+            End::ReleaseUnconfirmed => {
+                if let Ok(permit) = Arc::clone(unconfirmed).try_acquire_owned() {
+                    tasks.spawn(context.release_unconfirmed(key, owner, lease_end, permit));
+                }
+            }
+        }
+    }
+
+    /// Renews the claims that have used up a third of their lease.
+    fn renew(self: &Arc<Self>, tasks: &mut JoinSet<()>) {
+        let due: Vec<(Owner, ClaimKey)> = self
+            .leases
+            .lock()
+            .iter()
+            .filter(|(_, lease)| lease.renewed_at.elapsed() >= self.config.lease() / 3)
+            .map(|(owner, lease)| (*owner, lease.key))
+            .collect();
+        for (owner, key) in due {
+            let context = Arc::clone(self);
+            tasks.spawn(async move { context.renew_one(owner, key).await });
+        }
+    }
+
+    async fn renew_one(&self, owner: Owner, key: ClaimKey) {
+        let renewed_at = Instant::now();
+        let renew = Arc::clone(&self.store).renew(key, owner, self.config.lease());
+        match self.call(renew).await {
+            Ok(LeaseState::Held) => {
+                if let Some(lease) = self.leases.lock().get_mut(&owner) {
+                    lease.renewed_at = renewed_at;
+                }
+            }
+            Ok(LeaseState::Lost) => {
+                // If the claim is no longer renewed, its handler has ended and released it.
+                if self.leases.lock().remove(&owner).is_some() {
+                    self.telemetry.lost_while_running(key);
+                }
+            }
+            Err(error) => self.telemetry.renewal_failed(key, &error),
+        }
+    }
+
+    async fn complete(
+        &self,
+        key: ClaimKey,
+        owner: Owner,
+        lease_end: Instant,
+        retention: Duration,
+        loss_counted: bool,
+    ) {
+        let complete = || Arc::clone(&self.store).complete(key, owner, retention);
+        match self.retry(lease_end, complete).await {
+            Some(LeaseState::Held) => self.telemetry.completed(),
+            Some(LeaseState::Lost) if loss_counted => {}
+            Some(LeaseState::Lost) => self.telemetry.lost_at_completion(key),
+            None => self.telemetry.completion_abandoned(key),
+        }
+    }
+
+    /// Releases a claim, and returns whether the store has responded. If not, the lease ends by
+    /// itself.
+    async fn release(&self, key: ClaimKey, owner: Owner, lease_end: Instant) -> bool {
+        self.retry(lease_end, || Arc::clone(&self.store).release(key, owner)).await.is_some()
+    }
+
+    async fn release_unconfirmed(
+        self: Arc<Self>,
+        key: ClaimKey,
+        owner: Owner,
+        lease_end: Instant,
+        _permit: OwnedSemaphorePermit,
+    ) {
+        _ = self.release(key, owner, lease_end).await;
+    }
+
+    /// Repeats a call until it succeeds or the lease ends.
+    async fn retry<T: Send + 'static>(
+        &self,
+        lease_end: Instant,
+        call: impl Fn() -> Call<T>,
+    ) -> Option<T> {
+        let mut pause = Duration::from_millis(50);
+        loop {
+            if let Ok(outcome) = self.call(call()).await {
+                return Some(outcome);
+            }
+            if Instant::now() + pause >= lease_end {
+                return None;
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
+    }
+
+    /// Makes a call under the deadline, on the thread that this runs on.
+    async fn call<T: Send + 'static>(&self, call: Call<T>) -> Result<T, StoreError> {
+        self.call_on(&Handle::current(), call).await
+    }
+
+    /// Makes a call under the deadline, in a task of its own: a store that panics has failed.
+    async fn call_on<T: Send + 'static>(
+        &self,
+        runtime: &Handle,
+        call: Call<T>,
+    ) -> Result<T, StoreError> {
+        let deadline = self.config.deadline();
+        match runtime.spawn(timeout(deadline, call)).await {
+            Ok(Ok(result)) => result.map_err(StoreError::Failed),
+            Ok(Err(_)) => Err(StoreError::Timeout { deadline }),
+            Err(panic) => Err(StoreError::Failed(Box::new(panic))),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
+
+use crate::{
+    background::Background,
+    claim::Claim,
+    config::ClaimsConfig,
+    error::{ClaimError, StoreError},
+    key::ClaimKey,
+    lease::Lease,
+    store::{AnyStore, ClaimStore},
+    telemetry::{DedupeStats, Telemetry},
+};
+
+/// A handle that claims messages in a [`ClaimStore`], and renews the claims on a thread of its own.
+///
+/// A clone is a handle to the same claims, the same thread and the same counters. Create *one* for
+/// the process, before the server starts: not one for each worker or request.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// # use agentmail_dedupe::{ClaimError, ClaimKey, Claims, MemoryStore};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), ClaimError> {
+/// let claims = Claims::new(MemoryStore::new());
+/// let key = ClaimKey::new("production", [7; 32]);
+/// let fresh_for = Duration::from_secs(600);
+///
+/// let claim = claims.claim(key, fresh_for).await?;
+/// // … handle the message here …
+/// claim.complete().await;
+///
+/// let copy = claims.claim(key, fresh_for).await;
+/// assert!(matches!(copy, Err(ClaimError::AlreadyHandled)));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct Claims {
+    shared: Arc<Shared>,
+}
+
+impl Claims {
+    /// Keeps claims in this store, with the [default settings](ClaimsConfig#defaults).
+    pub fn new(store: impl ClaimStore) -> Self {
+        Self::with_config(store, ClaimsConfig::default())
+    }
+
+    /// Keeps claims in this store, with these settings.
+    pub fn with_config(store: impl ClaimStore, config: ClaimsConfig) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                store: Arc::new(store),
+                config,
+                telemetry: Arc::default(),
+                tracker: TaskTracker::new(),
+                background: OnceLock::new(),
+            }),
+        }
+    }
+
+    /// Claims a message before its handler runs.
+    ///
+    /// `fresh_for` is the time in which a copy of the message can still arrive. After
+    /// [`complete`](Claim::complete), the message is remembered for that time and a minute, or for
+    /// the [retention](ClaimsConfig::retention) if that is longer.
+    ///
+    /// Run the handler and end the claim in a task of its own, if the caller's task is cancelled
+    /// when a client disconnects.
+    ///
+    /// # Errors
+    ///
+    /// - [`AlreadyHandled`](ClaimError::AlreadyHandled): the message is handled.
+    /// - [`InFlight`](ClaimError::InFlight): another attempt is handling it.
+    /// - [`Unavailable`](ClaimError::Unavailable): the store did not respond. With
+    ///   [`danger_handle_unclaimed`](ClaimsConfig::danger_handle_unclaimed), the result is instead
+    ///   a claim that the store knows nothing of. If the store responded too late
+    ///   ([`LeaseExpired`](StoreError::LeaseExpired)), it is an error in any case.
+    pub async fn claim(&self, key: ClaimKey, fresh_for: Duration) -> Result<Claim, ClaimError> {
+        let token = self.shared.tracker.token();
+        let telemetry = &self.shared.telemetry;
+        match self.lease(key, fresh_for, token.clone()).await {
+            Ok(lease) => {
+                telemetry.claimed();
+                Ok(Claim::new(key, Some(lease), token))
+            }
+            Err(ClaimError::Unavailable(error)) if self.handles_unclaimed_after(&error) => {
+                telemetry.unclaimed(key, &error);
+                Ok(Claim::new(key, None, token))
+            }
+            Err(error) => {
+                telemetry.refused(key, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Forgets that a message was handled, so that its next copy is handled again: for example
+    /// after a bug in the handler.
+    ///
+    /// Returns whether the message was recorded as handled. A message that is being handled is left
+    /// alone.
+    ///
+    /// # Errors
+    ///
+    /// The store did not respond.
+    pub async fn forget(&self, key: ClaimKey) -> Result<bool, StoreError> {
+        let background = self.background()?;
+        background.call(background.store().forget(key)).await
+    }
+
+    /// Waits until no message is claimed and none is being recorded: call this before the process
+    /// ends, after the server has stopped accepting requests.
+    ///
+    /// It also waits for a handler whose client has disconnected. Set a time limit of your own, as
+    /// your supervisor does: a claim that is cut off is released when its lease ends.
+    pub async fn drain(&self) {
+        self.shared.tracker.close();
+        self.shared.tracker.wait().await;
+    }
+
+    /// Returns a copy of the counters.
+    #[must_use]
+    pub fn stats(&self) -> DedupeStats {
+        self.shared.telemetry.stats()
+    }
+
+    /// Returns the settings.
+    pub fn config(&self) -> &ClaimsConfig {
+        &self.shared.config
+    }
+
+    async fn lease(
+        &self,
+        key: ClaimKey,
+        fresh_for: Duration,
+        token: TaskTrackerToken,
+    ) -> Result<Lease, ClaimError> {
+        let retention = self.shared.config.retention_for(fresh_for);
+        Lease::request(self.background()?, key, retention, token).await
+    }
+
+    fn handles_unclaimed_after(&self, error: &StoreError) -> bool {
+        // Another attempt may have had a claim that was granted too late.
+        self.shared.config.handles_unclaimed() && !matches!(error, StoreError::LeaseExpired)
+    }
+
+    /// Returns the background thread. The first call starts it.
+    fn background(&self) -> Result<&Arc<Background>, StoreError> {
+        let shared = &self.shared;
+        if let Some(background) = shared.background.get() {
+            return Ok(background);
+        }
+        let (store, telemetry) = (Arc::clone(&shared.store), Arc::clone(&shared.telemetry));
+        let background =
+            Background::start(store, shared.config, telemetry).map_err(StoreError::Thread)?;
+        // Of two that start at once, the second stops at once.
+        Ok(shared.background.get_or_init(|| Arc::new(background)))
+    }
+}
+
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claims")
+            .field("config", &self.shared.config)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the clones of a handle share.
+struct Shared {
+    store: Arc<dyn AnyStore>,
+    config: ClaimsConfig,
+    telemetry: Arc<Telemetry>,
+    tracker: TaskTracker,
+    background: OnceLock<Arc<Background>>,
+}

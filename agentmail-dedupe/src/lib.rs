@@ -1,0 +1,31 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
+
+mod background;
+mod claim;
+mod claims;
+mod config;
+mod error;
+mod key;
+mod lease;
+mod memory;
+mod owner;
+#[cfg(feature = "redis")]
+mod redis;
+mod store;
+mod telemetry;
+#[cfg(feature = "test-util")]
+pub mod testing;
+
+pub use claim::Claim;
+pub use claims::Claims;
+pub use config::{ClaimsConfig, LeaseError};
+pub use error::{ClaimError, StoreError};
+pub use key::ClaimKey;
+pub use memory::MemoryStore;
+pub use owner::{Owner, OwnerError};
+#[cfg(feature = "redis")]
+pub use redis::{RedisStore, RedisStoreError};
+pub use store::{BoxError, ClaimOutcome, ClaimStore, LeaseState};
+pub use telemetry::DedupeStats;

@@ -1,0 +1,163 @@
+//! Each outcome of this crate: one method counts it and logs it, and nothing else does.
+
+use std::{
+    error::Error,
+    sync::{Mutex, PoisonError},
+};
+
+use tracing::field::display;
+
+use crate::{
+    error::{ClaimError, StoreError},
+    key::ClaimKey,
+};
+
+/// The target of each log event.
+const TARGET: &str = "agentmail";
+
+/// How often each outcome has occurred since a [`Claims`](crate::Claims) was created: a copy of its
+/// counters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DedupeStats {
+    /// Messages claimed for a handler.
+    pub claimed: u64,
+    /// Messages recorded as handled.
+    pub completed: u64,
+    /// Messages released because the handler did not succeed.
+    pub released: u64,
+    /// Copies of a handled message.
+    pub already_handled: u64,
+    /// Copies of a message that was being handled.
+    pub in_flight: u64,
+    /// Messages refused because the store did not respond.
+    pub unavailable: u64,
+    /// Messages handled without a claim: see
+    /// [`danger_handle_unclaimed`](crate::ClaimsConfig::danger_handle_unclaimed).
+    pub unclaimed: u64,
+    /// Claims that ended, or went to another owner, while their handler was running.
+    pub lost: u64,
+    /// Records of a handled message that failed at first, and were left to the background.
+    pub completions_deferred: u64,
+    /// Records that had not succeeded when the lease ended. A copy of the message would be handled
+    /// again.
+    pub completions_abandoned: u64,
+}
+
+/// The counters of a [`Claims`](crate::Claims).
+#[derive(Debug, Default)]
+pub(crate) struct Telemetry(Mutex<DedupeStats>);
+
+impl Telemetry {
+    pub(crate) fn stats(&self) -> DedupeStats {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn claimed(&self) {
+        self.count(|stats| &mut stats.claimed);
+    }
+
+    pub(crate) fn refused(&self, key: ClaimKey, error: &ClaimError) {
+        match error {
+            ClaimError::AlreadyHandled => self.count(|stats| &mut stats.already_handled),
+            ClaimError::InFlight => self.count(|stats| &mut stats.in_flight),
+            ClaimError::Unavailable(error) => {
+                self.count(|stats| &mut stats.unavailable);
+                warn("a message could not be claimed", key, error);
+            }
+        }
+    }
+
+    pub(crate) fn unclaimed(&self, key: ClaimKey, error: &StoreError) {
+        self.count(|stats| &mut stats.unclaimed);
+        warn("a message is handled without a claim, and so is each copy of it", key, error);
+    }
+
+    pub(crate) fn completed(&self) {
+        self.count(|stats| &mut stats.completed);
+    }
+
+    pub(crate) fn released(&self) {
+        self.count(|stats| &mut stats.released);
+    }
+
+    pub(crate) fn renewal_failed(&self, key: ClaimKey, error: &StoreError) {
+        warn("a claim was not renewed", key, error);
+    }
+
+    /// A renewal found that the claim has ended.
+    pub(crate) fn lost_while_running(&self, key: ClaimKey) {
+        self.count(|stats| &mut stats.lost);
+        tracing::warn!(
+            target: TARGET,
+            %key,
+            "a claim was lost while its handler runs: the message may be handled twice"
+        );
+    }
+
+    /// A completion found that another owner has the message.
+    pub(crate) fn lost_at_completion(&self, key: ClaimKey) {
+        self.count(|stats| &mut stats.lost);
+        tracing::warn!(
+            target: TARGET,
+            %key,
+            "a handler outlived its claim, and another one has the message"
+        );
+    }
+
+    pub(crate) fn completion_deferred(&self, key: ClaimKey, error: &StoreError) {
+        self.count(|stats| &mut stats.completions_deferred);
+        warn("a handled message is not recorded yet", key, error);
+    }
+
+    pub(crate) fn completion_abandoned(&self, key: ClaimKey) {
+        self.count(|stats| &mut stats.completions_abandoned);
+        tracing::error!(
+            target: TARGET,
+            %key,
+            "a handled message could not be recorded: a copy of it would be handled again"
+        );
+    }
+
+    pub(crate) fn release_deferred(&self, key: ClaimKey, error: &StoreError) {
+        warn("a message is not released yet", key, error);
+    }
+
+    fn count(&self, counter: impl FnOnce(&mut DedupeStats) -> &mut u64) {
+        let mut stats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let counter = counter(&mut stats);
+        *counter = counter.saturating_add(1);
+    }
+}
+
+/// A [`MemoryStore`](crate::MemoryStore) has reached four fifths of its capacity.
+pub(crate) fn memory_nearly_full(keys: usize, capacity: usize) {
+    tracing::warn!(
+        target: TARGET,
+        keys,
+        capacity,
+        "the memory store is four fifths full: when it is full, new messages are refused"
+    );
+}
+
+/// A Redis server has an eviction policy other than `noeviction`.
+#[cfg(feature = "redis")]
+pub(crate) fn redis_may_evict(policy: &str) {
+    tracing::warn!(
+        target: TARGET,
+        policy,
+        "this Redis server may evict records, and copies of those messages would be handled again: \
+         set maxmemory-policy to noeviction"
+    );
+}
+
+#[cfg(feature = "redis")]
+pub(crate) fn redis_eviction_unknown() {
+    tracing::debug!(target: TARGET, "the eviction policy of this Redis server could not be read");
+}
+
+/// Logs a failed call. The log is the only place that shows its cause.
+fn warn(message: &'static str, key: ClaimKey, error: &StoreError) {
+    let source = error.source().map(display);
+    tracing::warn!(target: TARGET, %key, %error, source, "{message}");
+}

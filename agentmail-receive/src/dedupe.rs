@@ -1,0 +1,62 @@
+//! Once-only handling: a claim around the handler, so that copies of a message are handled once.
+//!
+//! A [`Dedupe`] claims the message of a delivery before its handler runs. Afterwards, the adapter
+//! completes or releases the [`Claim`]. The crate `agentmail-dedupe` keeps the claims.
+
+use std::sync::Arc;
+
+pub use agentmail_dedupe::{
+    BoxError, Claim, ClaimError, ClaimKey, ClaimOutcome, ClaimStore, Claims, ClaimsConfig,
+    DedupeStats, LeaseError, LeaseState, MemoryStore, Owner, OwnerError, StoreError,
+};
+#[cfg(feature = "redis")]
+pub use agentmail_dedupe::{RedisStore, RedisStoreError};
+
+use crate::{delivery::Delivery, message_key::MessageKey, refusal::Refusal, rejection::Rejection};
+
+/// Handles each message once: the [`Claims`], and the scope of their keys.
+///
+/// A clone is a handle to the same claims.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Dedupe {
+    claims: Claims,
+    scope: Arc<str>,
+}
+
+impl Dedupe {
+    /// Creates a handle from claims and a scope.
+    ///
+    /// `scope` is a namespace for keys. Use a different scope for each route, and for each
+    /// environment that shares a store.
+    pub fn new(claims: Claims, scope: impl Into<Arc<str>>) -> Self {
+        Self { claims, scope: scope.into() }
+    }
+
+    /// Returns the key that a message is claimed under.
+    #[must_use]
+    pub fn claim_key(&self, message: MessageKey) -> ClaimKey {
+        ClaimKey::new(&self.scope, message)
+    }
+
+    /// Claims the message of a delivery, before its handler runs.
+    ///
+    /// An adapter does this in a task of its own, runs the handler there, and then calls
+    /// [`Claim::complete`] after a 2xx, [`Claim::release`] after anything else. A client that
+    /// disconnects must not cancel that task.
+    ///
+    /// # Errors
+    ///
+    /// The message was already handled or is being handled at this moment, or the store failed.
+    pub async fn claim(&self, delivery: &Delivery) -> Result<Claim, Rejection> {
+        let key = self.claim_key(delivery.message_key());
+        self.claims.claim(key, delivery.fresh_for()).await.map_err(|error| {
+            delivery.refuse(match error {
+                ClaimError::AlreadyHandled => Refusal::AlreadyHandled,
+                ClaimError::InFlight => Refusal::InFlight,
+                // The log of the claims has the cause.
+                _ => Refusal::StoreUnavailable,
+            })
+        })
+    }
+}

@@ -1,8 +1,0 @@
--- KEYS: the message. ARGV: the owner, the retention in milliseconds. Returns 1 if it is recorded as this owner's, else 0.
-local value = redis.call('GET', KEYS[1])
-local handled = 'handled:' .. ARGV[1]
-if not value or value == 'claimed:' .. ARGV[1] or value == handled then
-  redis.call('SET', KEYS[1], handled, 'PX', ARGV[2])
-  return 1
-end
-return 0

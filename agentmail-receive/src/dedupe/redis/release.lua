@@ -1,4 +1,0 @@
--- KEYS: the message. ARGV: the owner.
-if redis.call('GET', KEYS[1]) == 'claimed:' .. ARGV[1] then
-  redis.call('DEL', KEYS[1])
-end
