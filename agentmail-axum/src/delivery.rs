@@ -56,7 +56,7 @@ impl Delivery {
     /// # Errors
     ///
     /// 422: they are not the JSON that `T` expects. The refusal is logged.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, WebhookRejection> {
+    pub fn json<T: DeserializeOwned + 'static>(&self) -> Result<T, WebhookRejection> {
         self.0.json().map_err(WebhookRejection::logged)
     }
 

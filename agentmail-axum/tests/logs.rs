@@ -158,6 +158,19 @@ async fn an_accepted_delivery_names_the_secret_that_matched() {
 }
 
 #[tokio::test]
+async fn a_field_of_another_type_is_named_once_at_warn_and_then_at_debug() {
+    let body = BODY.replace('}', r#","rate_limited":"confidential"}"#);
+
+    let logs = [log_of(router(), signed(body.clone())).await, log_of(router(), signed(body)).await];
+
+    for (log, level) in logs.iter().zip(["WARN", "DEBUG"]) {
+        let line = log.lines().find(|line| line.contains("field=\"rate_limited\"")).unwrap();
+        assert_eq!(lines_of(line, level), 1, "{log}");
+        assert!(!log.contains("confidential"), "{log}");
+    }
+}
+
+#[tokio::test]
 async fn nothing_of_the_mail_and_no_secret_is_ever_logged() {
     async fn result(webhook: Result<Webhook<MailReceived>, WebhookRejection>) {
         tracing::info!(?webhook, "what a user may log");

@@ -1,14 +1,14 @@
-use std::{fmt, sync::OnceLock, time::Duration};
+use std::{any::Any, fmt, sync::OnceLock, time::Duration};
 
 use agentmail_verify::{
-    Receipt, SignedHeaders, Signer, UnixTime, Verifier, VerifyError, from_json,
+    Event, MailReceived, Receipt, SignedHeaders, Signer, UnixTime, Verifier, VerifyError, from_json,
 };
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::{
     identity::Identity, message_key::MessageKey, refusal::Refusal, rejection::Rejection,
-    response::RefusalStyle,
+    response::RefusalStyle, source::Tenant, telemetry,
 };
 
 /// An authentic delivery: the [`Receipt`], together with the bytes that were signed.
@@ -20,6 +20,7 @@ pub struct Delivery {
     body: Bytes,
     /// Computed when it is first needed.
     message_key: OnceLock<MessageKey>,
+    tenant: Option<Tenant>,
     fresh_for: Duration,
     style: RefusalStyle,
 }
@@ -43,6 +44,7 @@ impl Delivery {
             receipt,
             body,
             message_key: OnceLock::new(),
+            tenant: None,
             fresh_for: tolerance.max_age().saturating_add(tolerance.max_ahead()),
             style: RefusalStyle::default(),
         })
@@ -91,19 +93,35 @@ impl Delivery {
 
     /// Reads the bytes that were signed as JSON.
     ///
+    /// The log names each optional field of a [`MailReceived`] that has another JSON type than in the
+    /// vendor's guide, once per field and process at warn, then at debug.
+    ///
     /// # Errors
     ///
     /// 422: they are not the JSON that `T` expects. The refusal is not logged, see
     /// [`Rejection::log`].
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Rejection> {
-        from_json(&self.body).map_err(|error| self.refuse(error.into()))
+    pub fn json<T: DeserializeOwned + 'static>(&self) -> Result<T, Rejection> {
+        let payload = from_json(&self.body).map_err(|error| self.refuse(error.into()))?;
+        if let Some(mail) = mail(&payload) {
+            mail.mistyped_fields().for_each(telemetry::field_ignored);
+        }
+        Ok(payload)
     }
 
     /// Returns what identifies the message. Two deliveries of one message have the same key.
     #[must_use]
     pub fn message_key(&self) -> MessageKey {
-        let read = || MessageKey::new(Identity::read(&self.body).as_ref(), &self.body);
+        let read = || MessageKey::new(Identity::read(&self.body).ok().as_ref(), &self.body);
         *self.message_key.get_or_init(read)
+    }
+
+    /// Returns the agent whose secret has signed the delivery. `None` if the secret is valid for any
+    /// agent.
+    ///
+    /// A payload that names no agent belongs to this one.
+    #[must_use]
+    pub fn tenant_agent_id(&self) -> Option<&str> {
+        self.tenant.as_ref().and_then(Tenant::agent_id)
     }
 
     /// Returns how long a copy of this delivery may still be accepted, from when it was signed.
@@ -125,8 +143,21 @@ impl Delivery {
     }
 
     /// Keeps the key of an identity that has been read already.
-    pub(crate) fn identify(&self, identity: Option<&Identity<'_>>) {
-        self.message_key.get_or_init(|| MessageKey::new(identity, &self.body));
+    pub(crate) fn identify(&self, identity: &Identity) {
+        self.message_key.get_or_init(|| MessageKey::new(Some(identity), &self.body));
+    }
+
+    /// Notes the tenant whose secret has signed the delivery.
+    pub(crate) fn signed_for(self, tenant: Tenant) -> Self {
+        Self { tenant: Some(tenant), ..self }
+    }
+}
+
+/// Returns the mail, if the payload has one of the types of `agentmail-verify`.
+fn mail(payload: &dyn Any) -> Option<&MailReceived> {
+    match payload.downcast_ref() {
+        Some(Event::MailReceived(mail)) => Some(mail),
+        _ => payload.downcast_ref(),
     }
 }
 

@@ -175,12 +175,13 @@ impl Checked {
     fn verify(&self, config: &WebhookConfig, body: Bytes) -> Result<Delivery, Refusal> {
         let delivery = Delivery::verify(self.tenant.verifier(), &self.headers, body, self.now)?;
         let delivery = delivery.accepted(config.style().clone(), config.body_timeout());
-        if self.tenant.agent_id().is_some() {
-            let identity = Identity::read(delivery.body());
-            self.tenant.check_agent(identity.as_ref())?;
-            delivery.identify(identity.as_ref());
+        if self.tenant.agent_id().is_none() {
+            return Ok(delivery);
         }
-        Ok(delivery)
+        let identity = Identity::read(delivery.body())?;
+        self.tenant.check_agent(&identity, delivery.body())?;
+        delivery.identify(&identity);
+        Ok(delivery.signed_for(self.tenant.clone()))
     }
 }
 

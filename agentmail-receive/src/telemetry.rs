@@ -1,6 +1,10 @@
 //! Every log event of this crate. The target is `agentmail`.
 
-use std::error::Error;
+use std::{
+    collections::BTreeSet,
+    error::Error,
+    sync::{Mutex, PoisonError},
+};
 
 use agentmail_verify::Receipt;
 use tracing::Level;
@@ -33,6 +37,18 @@ pub(crate) fn refused(refusal: &Refusal, status: u16) {
         Level::ERROR => log!(ERROR),
         Level::WARN => log!(WARN),
         _ => log!(DEBUG),
+    }
+}
+
+/// Logs that an optional field has another JSON type than in the guide, so that it is absent.
+pub(crate) fn field_ignored(field: &'static str) {
+    static LOGGED: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+
+    const MESSAGE: &str = "a field has another JSON type than in the guide: treated as absent";
+    if LOGGED.lock().unwrap_or_else(PoisonError::into_inner).insert(field) {
+        tracing::warn!(target: TARGET, field, "{MESSAGE}");
+    } else {
+        tracing::debug!(target: TARGET, field, "{MESSAGE}");
     }
 }
 

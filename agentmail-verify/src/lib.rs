@@ -12,11 +12,15 @@ mod clock;
 mod error;
 #[cfg(feature = "event")]
 mod event;
+#[cfg(feature = "event")]
+mod field_name;
 mod header;
 mod label;
 mod mac;
 #[cfg(feature = "event")]
 mod payload;
+#[cfg(feature = "event")]
+mod readable;
 mod receipt;
 mod secret;
 mod setup_error;

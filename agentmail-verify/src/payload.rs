@@ -1,21 +1,29 @@
+use alloc::string::ToString;
 use core::{error::Error, fmt};
 
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-use crate::event::flaw::Flaw;
+use crate::{event::flaw::Flaw, field_name::FieldName, readable::readable_copy};
 
 /// Reads an authentic body as JSON.
+///
+/// It also reads legal JSON that `serde_json` refuses: a lone surrogate escape (`"\ud83d"`) is read
+/// as U+FFFD, and a number that no `f64` can hold (`1e999`) as `null`.
 ///
 /// # Errors
 ///
 /// Fails if the body is not JSON, or is not the JSON that `T` expects.
 pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, PayloadError> {
-    // The whole body is checked here, because serde does not check the text of ignored members.
+    // The whole body is checked here, because serde does not check the text of ignored fields.
     let text = str::from_utf8(body).map_err(|_| PayloadError::NOT_TEXT)?;
-    serde_json::from_str(text).map_err(|error| PayloadError {
+    let read = serde_json::from_str(text).or_else(|error| match readable_copy(text) {
+        Some(copy) => serde_json::from_str(&copy),
+        None => Err(error),
+    });
+    read.map_err(|error| PayloadError {
         is_json: error.classify() == Category::Data,
-        flaw: Flaw::behind(&error),
+        fault: Fault::behind(&error),
         line: error.line(),
         column: error.column(),
     })
@@ -23,18 +31,19 @@ pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, PayloadError> {
 
 /// Why an authentic body is not what the handler expects.
 ///
-/// It tells where reading stopped, and for this crate's own types why. It never has the parser's
-/// message, because that quotes the mail's content.
+/// It tells where reading stopped. It also names the field, if a field is missing or duplicated, or
+/// if the type is one of this crate's own. It never has the parser's message, because that quotes the
+/// mail's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PayloadError {
     is_json: bool,
-    flaw: Option<Flaw>,
+    fault: Option<Fault>,
     line: usize,
     column: usize,
 }
 
 impl PayloadError {
-    const NOT_TEXT: Self = Self { is_json: false, flaw: None, line: 0, column: 0 };
+    const NOT_TEXT: Self = Self { is_json: false, fault: None, line: 0, column: 0 };
 
     /// Returns the stable, machine-readable name of the cause: `malformed_json` for a body that is
     /// not JSON, `unexpected_payload` for JSON of another shape or another `type`. If a body has
@@ -62,8 +71,11 @@ impl fmt::Display for PayloadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = if self.is_json { "not of the expected shape" } else { "not JSON" };
         write!(f, "the body is {what}")?;
-        if let Some(flaw) = self.flaw {
-            write!(f, ": {}", flaw.as_str())?;
+        match &self.fault {
+            Some(Fault::Flaw(flaw)) => write!(f, ": {}", flaw.as_str())?,
+            Some(Fault::Missing(name)) => write!(f, ": `{name}` is missing")?,
+            Some(Fault::Duplicate(name)) => write!(f, ": `{name}` is duplicated")?,
+            None => {}
         }
         if self.line > 0 {
             write!(f, ", at line {} column {}", self.line, self.column)?;
@@ -73,6 +85,23 @@ impl fmt::Display for PayloadError {
 }
 
 impl Error for PayloadError {}
+
+/// What is known about a fault beside its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Flaw(Flaw),
+    Missing(FieldName),
+    Duplicate(FieldName),
+}
+
+impl Fault {
+    fn behind(error: &serde_json::Error) -> Option<Self> {
+        let message = error.to_string();
+        let missing = || FieldName::after("missing field", &message).map(Self::Missing);
+        let duplicate = || FieldName::after("duplicate field", &message).map(Self::Duplicate);
+        Flaw::behind(&message).map(Self::Flaw).or_else(missing).or_else(duplicate)
+    }
+}
 
 #[cfg(test)]
 mod tests {

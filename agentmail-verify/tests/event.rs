@@ -5,7 +5,10 @@ use serde::{
     de::value::{Error as ValueError, MapDeserializer},
 };
 
+use std::collections::BTreeMap;
+
 use agentmail_verify::{Event, MailReceived, PayloadError, TrustTier, from_json};
+use serde_json::Value;
 
 /// The vendor guide's example.
 const SAMPLE: &str = concat!(
@@ -142,25 +145,68 @@ fn refuses_a_mail_without_its_ids() {
 }
 
 #[test]
-fn refuses_a_member_of_another_type() {
-    for member in [
-        r#""agent_id":1"#,
-        r#""message_id":["m"]"#,
-        r#""sender":{}"#,
-        r#""subject":1.5"#,
-        r#""timestamp":-1"#,
-        r#""sender_verified":"true""#,
-        r#""sender_verified":1"#,
-        r#""peer_trust_tier":true"#,
-        r#""s3_key":[{"a":1}]"#,
+fn an_optional_field_of_another_type_is_absent_and_named() {
+    for (name, value) in [
+        ("sender", r#"{"email":"user@example.com"}"#),
+        ("subject", "1.5"),
+        ("timestamp", "1776340800"),
+        ("timestamp", "1e999"),
+        ("sender_verified", r#""true""#),
+        ("sender_verified", "1"),
+        ("peer_trust_tier", "true"),
+        ("rate_limited", "0"),
+        ("is_duplicate", r#"{"of":["m"]}"#),
+        ("s3_bucket", "[]"),
+        ("s3_key", r#"[{"a":1}]"#),
     ] {
-        let ids = r#""agent_id":"a","message_id":"m","#;
-        let ids = if member.contains("_id") { "" } else { ids };
-        let json = format!(r#"{{"type":"mail.received",{ids}{member}}}"#);
+        let json = format!(
+            r#"{{"type":"mail.received","agent_id":"a","message_id":"m","{name}":{value}}}"#
+        );
+
+        let mail = mail(&json).unwrap();
+
+        assert_eq!(mail, MailReceived::new("a", "m"), "{json}");
+        // No type can hold `1e999`, so that nobody knows what it was.
+        let named = if value == "1e999" { vec![] } else { vec![name] };
+        assert_eq!(mail.mistyped_fields().collect::<Vec<_>>(), named, "{json}");
+        assert_eq!(event(&json), Ok(Event::MailReceived(mail)), "{json}");
+    }
+}
+
+#[test]
+fn an_id_of_another_type_is_refused() {
+    for ids in [
+        r#""agent_id":1,"message_id":"m""#,
+        r#""agent_id":"a","message_id":["m"]"#,
+        r#""agent_id":{},"message_id":"m""#,
+        r#""agent_id":"a","message_id":true"#,
+    ] {
+        let json = format!(r#"{{"type":"mail.received",{ids}}}"#);
 
         assert_eq!(mail(&json).unwrap_err().code(), "unexpected_payload", "{json}");
         assert_eq!(event(&json).unwrap_err().code(), "unexpected_payload", "{json}");
     }
+}
+
+#[test]
+fn legal_json_that_serde_json_refuses_is_read() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Own {
+        subject: String,
+        #[serde(flatten)]
+        rest: BTreeMap<String, Value>,
+    }
+
+    let json = r#"{"type":"mail.received","agent_id":"a","message_id":"m",
+        "subject":"\\ud83d \ud83d \ud83d\ude00","\udc00":[1e999,-1E+999]}"#;
+
+    let subject = "\\ud83d \u{fffd} \u{1f600}";
+    assert_eq!(mail(json).unwrap().subject.as_deref(), Some(subject));
+    let own: Own = from_json(json.as_bytes()).unwrap();
+    assert_eq!(own.subject, subject);
+    assert_eq!(own.rest["\u{fffd}"], serde_json::json!([null, null]));
+    let value: Value = from_json(json.as_bytes()).unwrap();
+    assert_eq!(value["subject"], subject);
 }
 
 #[test]
@@ -204,15 +250,39 @@ fn a_refused_payload_names_the_flaw_but_shows_no_content() {
         (r#"{"type":"mail.bounced"}"#, "`type` is not `mail.received`"),
         (r#"{"type":"mail.received","message_id":"m"}"#, "`agent_id` is missing or empty"),
         (r#"{"type":"mail.received","agent_id":"a"}"#, "`message_id` is missing or empty"),
+        (r#"{"type":"mail.received","agent_id":7}"#, "`agent_id` is not a string"),
         (
-            r#"{"type":"mail.received","agent_id":"a","message_id":"m","sender":7}"#,
-            "a member is of another type than in the guide",
+            r#"{"type":"mail.received","agent_id":"a","message_id":7}"#,
+            "`message_id` is not a string",
         ),
     ] {
         let message = mail(json).unwrap_err().to_string();
 
         assert_eq!(message, format!("the body is not of the expected shape: {flaw}"));
     }
+}
+
+#[test]
+fn a_missing_or_duplicated_field_is_named_in_any_type() {
+    #[derive(Debug, Deserialize)]
+    struct Own {
+        #[serde(rename = "message_id")]
+        _message_id: String,
+        #[serde(rename = "order_id")]
+        _order_id: u64,
+    }
+    let own = |json: &str| from_json::<Own>(json.as_bytes()).unwrap_err().to_string();
+
+    assert_eq!(
+        own(r#"{"message_id":"m"}"#),
+        "the body is not of the expected shape: `order_id` is missing, at line 1 column 18"
+    );
+    let twice = own(r#"{"message_id":"m","order_id":1,"order_id":2}"#);
+    assert!(twice.contains("`order_id` is duplicated, at line 1 column"), "{twice}");
+    let twice =
+        r#"{"type":"mail.received","agent_id":"a","message_id":"m","subject":1,"subject":2}"#;
+    let message = mail(twice).unwrap_err().to_string();
+    assert!(message.contains("`subject` is duplicated"), "{message}");
 }
 
 #[test]

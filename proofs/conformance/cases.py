@@ -232,13 +232,33 @@ accepted("source", "a query after the path", path=MINE + "?agent=your-agent", he
 for name, path, secret in [("my secret at your path", YOURS, "secret of mine"), ("your secret at my path", MINE, "secret of yours"),
                            ("no tenant's secret", MINE, SECRET)]:
     refused("source", name, "mismatch", path=path, headers=both(NOW, MAIL, secret), threats=[33], **TENANTS)
-for name, body in [("another agent", mail_of("your-agent")), ("the agent in another case", mail_of("My-Agent")), ("no agent", '{"type":"mail.received","message_id":"msg-1"}'),
-                   ("an empty agent", mail_of("")), ("a list of agents", '{"type":"mail.received","agent_id":["my-agent"],"message_id":"msg-1"}'),
-                   ("two agents", MAIL[:-1] + ',"agent_id":"your-agent"}'), ("my agent twice", MAIL[:-1] + ',"agent_id":"my-agent"}'),
-                   ("my agent in a nested object", '{"mail":{"agent_id":"my-agent"}}'), ("an array", '["mail.received","my-agent","msg-1"]'),
-                   ("no JSON", "my-agent"), ("no UTF-8", MAIL.replace("hello", "\xff")), ("an empty body", "")]:
-    refused("source", f"my secret, my path, and {name}", "other_agent", path=MINE, body=body, headers=both(NOW, body, "secret of mine"), threats=[33], **TENANTS)
-    refused("source", f"the same for a single tenant: {name}", "other_agent", body=body, agent="my-agent", threats=[33])
+
+NAMELESS = '{"type":"mail.received","message_id":"msg-1"}'
+for name, body, status, code in [
+    ("another agent", mail_of("your-agent"), 403, "other_agent"),
+    ("the agent in another case", mail_of("My-Agent"), 403, "other_agent"),
+    ("a list of agents", mail_of(["my-agent"]), 403, "other_agent"),
+    ("two agents", MAIL[:-1] + ',"agent_id":"your-agent"}', 403, "other_agent"),
+    ("my agent twice", MAIL[:-1] + ',"agent_id":"my-agent"}', 403, "other_agent"),
+    ("an agent with a lone surrogate", mail_of("my-agent\ud800"), 403, "other_agent"),
+    ("another agent in an event of another type", '{"type":"mail.bounced","agent_id":"your-agent"}', 403, "other_agent"),
+    # No agent is named: the event belongs to the tenant. A mail is refused as a payload.
+    ("no agent", NAMELESS, 422, "unexpected_payload"),
+    ("an agent of null", mail_of(None), 422, "unexpected_payload"),
+    ("an empty agent", mail_of(""), 422, "unexpected_payload"),
+    ("my agent in a nested object", '{"mail":{"agent_id":"my-agent"}}', 422, "unexpected_payload"),
+    # Not an object: refused in the same way as without tenants.
+    ("an array", '["mail.received","my-agent","msg-1"]', 422, "unexpected_payload"),
+    ("no JSON", "my-agent", 422, "malformed_json"),
+    ("no UTF-8", MAIL.replace("hello", "\xff"), 422, "malformed_json"),
+    ("an empty body", "", 422, "malformed_json"),
+    ("a byte order mark", "\xef\xbb\xbf" + MAIL, 422, "malformed_json"),
+    ("NaN", MAIL[:-1] + ',"x":NaN}', 422, "malformed_json"),
+]:
+    case("source", f"my secret, my path, and {name}", status, code, path=MINE, body=body, headers=both(NOW, body, "secret of mine"), threats=[33], **TENANTS)
+    case("source", f"the same for a single tenant: {name}", status, code, body=body, agent="my-agent", threats=[33])
+for name, body in [("no agent", '{"type":"mail.bounced"}'), ("an agent of null", '{"type":"mail.bounced","agent_id":null}')]:
+    accepted("source", f"another type of event, and {name}", path=MINE, body=body, response="mail.bounced", headers=both(NOW, body, "secret of mine"), **TENANTS)
 accepted("source", "a single tenant, and its agent", agent="my-agent")
 OTHER = '{"type":"mail.bounced","agent_id":"my-agent"}'
 accepted("source", "another type of event, and its agent", path=MINE, body=OTHER, response="mail.bounced", headers=both(NOW, OTHER, "secret of mine"), **TENANTS)
@@ -357,10 +377,19 @@ for takes in ("event", "mail"):
     invalid(f"UTF-16, as {takes}", MAIL.encode("utf-16-le").decode("latin-1"), "malformed_json", takes)
     invalid(f"not UTF-8 in a text, as {takes}", MAIL.replace("hello", "\xff"), "malformed_json", takes)
     invalid(f"not UTF-8 in an unknown member, as {takes}", f'{{{TYPE},{IDS},"x":"\xff"}}', "malformed_json", takes)
-    invalid(f"a lone surrogate, as {takes}", MAIL.replace("hello", "\\ud800"), "malformed_json", takes)
+    valid(f"a lone surrogate, as {takes}", MAIL.replace("hello", "\\ud800"), takes=takes, threats=[36])
+    valid(f"a lone surrogate in an unknown name, as {takes}", f'{{{TYPE},{IDS},"\\udc00":1}}', takes=takes, threats=[36])
+    valid(f"a lone surrogate in an id, as {takes}", f'{{{TYPE},"agent_id":"my-agent","message_id":"m\\ud83dx"}}',
+          response="m\ufffdx", takes=takes, threats=[36])
+    for number in ("1e999", "-1E+400", "9" * 400):
+        valid(f"{number[:7]} in an unknown field, as {takes}", f'{{{TYPE},{IDS},"x":[{number}]}}', takes=takes, threats=[36])
+        valid(f"{number[:7]} in an optional field, as {takes}", f'{{{TYPE},{IDS},"timestamp":{number}}}', takes=takes, threats=[36])
+    for name, value in [("sender_verified", '"true"'), ("rate_limited", "0"), ("timestamp", "1776340800"), ("is_duplicate", '{"of":"msg-0"}'),
+                        ("sender", '{"email":"user@example.com"}'), ("peer_trust_tier", "3"), ("subject", "[]"), ("s3_key", "false")]:
+        valid(f"{name} of another type, as {takes}", f'{{{TYPE},{IDS},"{name}":{value}}}', takes=takes, threats=[24])
     invalid(f"an array, as {takes}", '["mail.received","my-agent","msg-1"]', takes=takes)
     invalid(f"null, as {takes}", "null", takes=takes)
-    invalid(f"a number, as {takes}", "1e400", "malformed_json", takes)
+    invalid(f"a number, as {takes}", "1e400", takes=takes)
     invalid(f"an empty object, as {takes}", "{}", takes=takes)
     invalid(f"no type, as {takes}", f"{{{IDS}}}", takes=takes)
     invalid(f"a type of null, as {takes}", f'{{"type":null,{IDS}}}', takes=takes)
@@ -369,7 +398,8 @@ for takes in ("event", "mail"):
     invalid(f"an empty agent, as {takes}", f'{{{TYPE},"agent_id":"","message_id":"m"}}', takes=takes)
     invalid(f"an empty message, as {takes}", f'{{{TYPE},"agent_id":"a","message_id":""}}', takes=takes)
     invalid(f"an id of another type, as {takes}", f'{{{TYPE},"agent_id":1,"message_id":"m"}}', takes=takes)
-    invalid(f"a flag of another type, as {takes}", f'{{{TYPE},{IDS},"sender_verified":"true"}}', takes=takes)
+    invalid(f"a message of another type, as {takes}", f'{{{TYPE},"agent_id":"a","message_id":7}}', takes=takes)
+    invalid(f"an optional field twice, as {takes}", f'{{{TYPE},{IDS},"subject":"a","subject":"b"}}', takes=takes)
     invalid(f"a member twice, as {takes}", f'{{{TYPE},{IDS},"message_id":"msg-2"}}', takes=takes)
     invalid(f"the type twice, as {takes}", f'{{{TYPE},{IDS},"type":"mail.bounced"}}', takes=takes)
 

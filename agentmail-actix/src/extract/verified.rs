@@ -62,7 +62,7 @@ impl<T> DerefMut for Verified<T> {
     }
 }
 
-impl<T: DeserializeOwned> FromRequest for Verified<T> {
+impl<T: DeserializeOwned + 'static> FromRequest for Verified<T> {
     type Error = WebhookRejection;
     type Future = Ready<Result<Self, Self::Error>>;
 

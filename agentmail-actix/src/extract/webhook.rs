@@ -87,7 +87,7 @@ impl<T> DerefMut for Webhook<T> {
     }
 }
 
-impl<T: DeserializeOwned> FromRequest for Webhook<T> {
+impl<T: DeserializeOwned + 'static> FromRequest for Webhook<T> {
     type Error = WebhookRejection;
     type Future = WebhookFuture<T>;
 
@@ -127,7 +127,7 @@ pin_project! {
     }
 }
 
-impl<T: DeserializeOwned> Future for WebhookFuture<T> {
+impl<T: DeserializeOwned + 'static> Future for WebhookFuture<T> {
     type Output = Result<Webhook<T>, WebhookRejection>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

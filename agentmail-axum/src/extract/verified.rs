@@ -60,7 +60,7 @@ impl<T> DerefMut for Verified<T> {
 impl<S, T> FromRequestParts<S> for Verified<T>
 where
     S: Sync,
-    T: DeserializeOwned,
+    T: DeserializeOwned + 'static,
 {
     type Rejection = WebhookRejection;
 

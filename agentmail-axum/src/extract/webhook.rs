@@ -98,7 +98,7 @@ impl<S, T> FromRequest<S> for Webhook<T>
 where
     WebhookConfig: FromRef<S>,
     S: Sync,
-    T: DeserializeOwned,
+    T: DeserializeOwned + 'static,
 {
     type Rejection = WebhookRejection;
 

@@ -1,8 +1,11 @@
 use std::sync::Arc;
 
-use agentmail_verify::Verifier;
+use agentmail_verify::{MailReceived, Verifier, from_json};
 
-use crate::{identity::Identity, refusal::Refusal};
+use crate::{
+    identity::{Field, Identity},
+    refusal::Refusal,
+};
 
 /// The secrets that are accepted for a delivery, and the agent that they are valid for.
 ///
@@ -17,9 +20,15 @@ pub struct Tenant {
 impl Tenant {
     /// Accepts deliveries of one agent.
     ///
-    /// A delivery whose signature matches must carry this `agent_id`: its body must be a JSON
-    /// object that names it once. Any other delivery is refused (403, `other_agent`), whatever its
-    /// type. With an empty id, every delivery is refused.
+    /// | a delivery whose signature matches | response |
+    /// | --- | --- |
+    /// | names this `agent_id` | the handler's |
+    /// | names another one, or one in a way that can be read in two ways | 403, `other_agent` |
+    /// | is not a JSON object | 422 |
+    /// | names no agent, and is a `mail.received` | 422 |
+    /// | names no agent, and has another type | the handler's: it belongs to this agent |
+    ///
+    /// With an empty id, every delivery is refused.
     pub fn new(verifier: impl Into<Arc<Verifier>>, agent_id: impl Into<Arc<str>>) -> Self {
         Self { verifier: verifier.into(), agent_id: Some(agent_id.into()) }
     }
@@ -40,12 +49,32 @@ impl Tenant {
         self.agent_id.as_deref()
     }
 
-    /// Checks that an authentic body names the right agent.
-    pub(crate) fn check_agent(&self, identity: Option<&Identity<'_>>) -> Result<(), Refusal> {
-        let Some(agent_id) = self.agent_id() else { return Ok(()) };
-        let named = identity.and_then(|identity| identity.agent_id.as_deref());
-        if named == Some(agent_id) { Ok(()) } else { Err(Refusal::OtherAgent) }
+    /// Checks that an authentic body may come from this tenant.
+    ///
+    /// # Errors
+    ///
+    /// - 403: it names another agent, or names one in a way that can be read in two ways.
+    /// - 422: it is a `mail.received` that names no agent.
+    pub(crate) fn check_agent(&self, identity: &Identity, body: &[u8]) -> Result<(), Refusal> {
+        match (&self.agent_id, &identity.agent_id) {
+            (None, _) => Ok(()),
+            (Some(agent_id), Field::Plain(named)) if **agent_id == **named => Ok(()),
+            // An event of another type may be about no single agent.
+            (Some(agent_id), Field::Absent) if !agent_id.is_empty() => {
+                if identity.is_mail() {
+                    missing_agent(body)
+                } else {
+                    Ok(())
+                }
+            }
+            _ => Err(Refusal::OtherAgent),
+        }
     }
+}
+
+/// Names what is wrong with a mail whose agent is absent, as the typed payload does.
+fn missing_agent(body: &[u8]) -> Result<(), Refusal> {
+    from_json::<MailReceived>(body).map(drop).map_err(Refusal::from)
 }
 
 #[cfg(test)]
@@ -58,43 +87,48 @@ mod tests {
         Verifier::new(Secret::new("whsec_test_secret").unwrap())
     }
 
-    #[test]
-    fn a_body_must_name_exactly_the_tenants_agent() {
-        for (body, allowed) in [
-            (&br#"{"agent_id":"a"}"#[..], true),
-            (br#"{"type":"mail.bounced","x":[],"agent_id":"\u0061"}"#, true),
-            (br#"{"agent_id":"b"}"#, false),
-            (br#"{"agent_id":"A"}"#, false),
-            (br#"{"agent_id":"a "}"#, false),
-            (br#"{"agent_id":"a","agent_id":"a"}"#, false),
-            (br#"{"agent_id":"b","agent_id":"a"}"#, false),
-            (br#"{"agent_id":["a"]}"#, false),
-            (br#"{"agent_id":null}"#, false),
-            (br#"{"x":{"agent_id":"a"}}"#, false),
-            (br#"["mail.received","a","m"]"#, false),
-            (b"{}", false),
-            (b"a", false),
-            (b"\xff", false),
-            (b"", false),
-        ] {
-            let outcome = Tenant::new(verifier(), "a").check_agent(Identity::read(body).as_ref());
+    fn check(tenant: &Tenant, body: &str) -> Result<(), &'static str> {
+        let identity = Identity::read(body.as_bytes()).unwrap();
+        tenant.check_agent(&identity, body.as_bytes()).map_err(|refusal| refusal.code())
+    }
 
-            let expected = if allowed { Ok(()) } else { Err(Refusal::OtherAgent) };
-            assert_eq!(outcome, expected, "{}", body.escape_ascii());
-            assert_eq!(
-                Tenant::any_agent(verifier()).check_agent(Identity::read(body).as_ref()),
-                Ok(())
-            );
+    #[test]
+    fn a_body_must_not_name_another_agent() {
+        for (body, expected) in [
+            (r#"{"agent_id":"a"}"#, Ok(())),
+            (r#"{"type":"mail.bounced","x":[],"agent_id":"\u0061"}"#, Ok(())),
+            (r#"{"agent_id":"b"}"#, Err("other_agent")),
+            (r#"{"agent_id":"A"}"#, Err("other_agent")),
+            (r#"{"agent_id":"a "}"#, Err("other_agent")),
+            (r#"{"agent_id":"a","agent_id":"a"}"#, Err("other_agent")),
+            (r#"{"agent_id":"b","agent_id":"a"}"#, Err("other_agent")),
+            (r#"{"agent_id":["a"]}"#, Err("other_agent")),
+            (r#"{"agent_id":1}"#, Err("other_agent")),
+        ] {
+            assert_eq!(check(&Tenant::new(verifier(), "a"), body), expected, "{body}");
+            assert_eq!(check(&Tenant::any_agent(verifier()), body), Ok(()), "{body}");
         }
     }
 
     #[test]
+    fn an_event_that_names_no_agent_belongs_to_the_tenant_unless_it_is_a_mail() {
+        for (agent, mail) in
+            [("", true), (r#","agent_id":null"#, true), (r#","agent_id":"""#, true)]
+        {
+            let tenant = Tenant::new(verifier(), "a");
+            let body = |kind| format!(r#"{{"type":"{kind}","message_id":"m"{agent}}}"#);
+
+            assert_eq!(check(&tenant, &body("mail.bounced")), Ok(()), "{agent}");
+            assert_eq!(check(&tenant, &body("mail.received")).is_err(), mail, "{agent}");
+            assert_eq!(check(&tenant, &body("mail.received")), Err("unexpected_payload"));
+        }
+        assert_eq!(check(&Tenant::new(verifier(), "a"), r#"{"x":{"agent_id":"b"}}"#), Ok(()));
+    }
+
+    #[test]
     fn an_empty_id_is_valid_for_no_agent() {
-        for body in [&br#"{"agent_id":""}"#[..], b"{}", br#"{"agent_id":"a"}"#] {
-            assert_eq!(
-                Tenant::new(verifier(), "").check_agent(Identity::read(body).as_ref()),
-                Err(Refusal::OtherAgent)
-            );
+        for body in [r#"{"agent_id":""}"#, "{}", r#"{"agent_id":"a"}"#] {
+            assert_eq!(check(&Tenant::new(verifier(), ""), body), Err("other_agent"), "{body}");
         }
     }
 }

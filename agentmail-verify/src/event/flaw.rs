@@ -1,5 +1,3 @@
-use alloc::string::ToString;
-
 use serde::de;
 
 /// A fault that this crate's own types find in a payload.
@@ -9,16 +7,18 @@ pub(crate) enum Flaw {
     OtherType,
     MissingAgentId,
     MissingMessageId,
-    MistypedMember,
+    MistypedAgentId,
+    MistypedMessageId,
 }
 
 impl Flaw {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::MissingType,
         Self::OtherType,
         Self::MissingAgentId,
         Self::MissingMessageId,
-        Self::MistypedMember,
+        Self::MistypedAgentId,
+        Self::MistypedMessageId,
     ];
 
     /// Passes the flaw through serde, whose errors carry only text.
@@ -27,8 +27,7 @@ impl Flaw {
     }
 
     /// Recognizes the flaw that [`error`](Self::error) passed through serde.
-    pub(crate) fn behind(error: &serde_json::Error) -> Option<Self> {
-        let message = error.to_string();
+    pub(crate) fn behind(message: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|flaw| message.starts_with(flaw.as_str()))
     }
 
@@ -38,7 +37,8 @@ impl Flaw {
             Self::OtherType => "`type` is not `mail.received`",
             Self::MissingAgentId => "`agent_id` is missing or empty",
             Self::MissingMessageId => "`message_id` is missing or empty",
-            Self::MistypedMember => "a member is of another type than in the guide",
+            Self::MistypedAgentId => "`agent_id` is not a string",
+            Self::MistypedMessageId => "`message_id` is not a string",
         }
     }
 }

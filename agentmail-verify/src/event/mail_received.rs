@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::event::{
     flaw::Flaw,
+    mistyped::MistypedFields,
     time::EventTime,
     trust_tier::TrustTier,
     wire::{Kind, Wire},
@@ -18,7 +19,9 @@ use crate::event::{
 /// before you act.
 ///
 /// Only `agent_id` and `message_id` are required. Every other field may be absent or null, and
-/// unknown fields are ignored. `Debug` shows ids and flags, never sender or subject.
+/// unknown fields are ignored. An optional field of another JSON type than in the vendor's guide is
+/// treated as absent, see [`mistyped_fields`](Self::mistyped_fields). `Debug` shows ids and flags,
+/// never sender or subject.
 ///
 /// This type reads and writes its own `type` field. Do not use it in an enum of yours that has
 /// `#[serde(tag = "type")]`: serde removes that field first, and this type then reports it missing.
@@ -70,6 +73,9 @@ pub struct MailReceived {
     /// The raw mail's key in that bucket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub s3_key: Option<String>,
+    /// The fields that were treated as absent.
+    #[serde(skip)]
+    pub(super) mistyped: MistypedFields,
 }
 
 impl MailReceived {
@@ -91,7 +97,14 @@ impl MailReceived {
             is_duplicate: None,
             s3_bucket: None,
             s3_key: None,
+            mistyped: MistypedFields::default(),
         }
+    }
+
+    /// Returns the names of the optional fields that the payload had with another JSON type than in
+    /// the guide. They were treated as absent.
+    pub fn mistyped_fields(&self) -> impl Iterator<Item = &'static str> {
+        self.mistyped.names()
     }
 }
 

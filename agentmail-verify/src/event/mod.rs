@@ -4,6 +4,7 @@
 mod event;
 pub(crate) mod flaw;
 mod mail_received;
+mod mistyped;
 mod time;
 mod trust_tier;
 mod wire;

@@ -6,12 +6,11 @@ use serde::{
     de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use crate::event::{flaw::Flaw, mail_received::MailReceived};
+use crate::event::{flaw::Flaw, mail_received::MailReceived, mistyped::MistypedFields};
 
 /// The flat object of the vendor's guide, read in one pass before its `type` is known.
 ///
-/// A member of an unexpected JSON type is not an error yet. It is one in `mail.received`, but not
-/// in an event of an unknown type.
+/// An optional field of another JSON type than in the guide is treated as absent.
 #[derive(Deserialize)]
 pub(super) struct Wire {
     #[serde(rename = "type")]
@@ -68,18 +67,26 @@ impl Wire {
     }
 
     fn mail(self) -> Result<MailReceived, Flaw> {
+        let mut mistyped = MistypedFields::default();
         Ok(MailReceived {
-            agent_id: self.agent_id.id(Flaw::MissingAgentId)?,
-            message_id: self.message_id.id(Flaw::MissingMessageId)?,
-            sender: self.sender.text()?,
-            subject: self.subject.text()?,
-            timestamp: self.timestamp.text()?.map(Into::into),
-            sender_verified: self.sender_verified.flag()?.unwrap_or(false),
-            peer_trust_tier: self.peer_trust_tier.text()?.map(Into::into),
-            rate_limited: self.rate_limited.flag()?,
-            is_duplicate: self.is_duplicate.flag()?,
-            s3_bucket: self.s3_bucket.text()?,
-            s3_key: self.s3_key.text()?,
+            agent_id: self.agent_id.id(Flaw::MissingAgentId, Flaw::MistypedAgentId)?,
+            message_id: self.message_id.id(Flaw::MissingMessageId, Flaw::MistypedMessageId)?,
+            sender: self.sender.text("sender", &mut mistyped),
+            subject: self.subject.text("subject", &mut mistyped),
+            timestamp: self.timestamp.text("timestamp", &mut mistyped).map(Into::into),
+            sender_verified: self
+                .sender_verified
+                .flag("sender_verified", &mut mistyped)
+                .unwrap_or(false),
+            peer_trust_tier: self
+                .peer_trust_tier
+                .text("peer_trust_tier", &mut mistyped)
+                .map(Into::into),
+            rate_limited: self.rate_limited.flag("rate_limited", &mut mistyped),
+            is_duplicate: self.is_duplicate.flag("is_duplicate", &mut mistyped),
+            s3_bucket: self.s3_bucket.text("s3_bucket", &mut mistyped),
+            s3_key: self.s3_key.text("s3_key", &mut mistyped),
+            mistyped,
         })
     }
 }
@@ -128,25 +135,29 @@ enum Member {
 }
 
 impl Member {
-    fn text(self) -> Result<Option<String>, Flaw> {
+    fn text(self, name: &'static str, mistyped: &mut MistypedFields) -> Option<String> {
         match self {
-            Self::Absent => Ok(None),
-            Self::Text(text) => Ok(Some(text)),
-            Self::Flag(_) | Self::Other => Err(Flaw::MistypedMember),
+            Self::Absent => None,
+            Self::Text(text) => Some(text),
+            Self::Flag(_) | Self::Other => mistyped.note(name),
         }
     }
 
-    fn flag(self) -> Result<Option<bool>, Flaw> {
+    fn flag(self, name: &'static str, mistyped: &mut MistypedFields) -> Option<bool> {
         match self {
-            Self::Absent => Ok(None),
-            Self::Flag(flag) => Ok(Some(flag)),
-            Self::Text(_) | Self::Other => Err(Flaw::MistypedMember),
+            Self::Absent => None,
+            Self::Flag(flag) => Some(flag),
+            Self::Text(_) | Self::Other => mistyped.note(name),
         }
     }
 
     /// Returns a required text. An empty one is treated as absent.
-    fn id(self, missing: Flaw) -> Result<String, Flaw> {
-        self.text()?.filter(|id| !id.is_empty()).ok_or(missing)
+    fn id(self, missing: Flaw, mistyped: Flaw) -> Result<String, Flaw> {
+        match self {
+            Self::Text(id) if !id.is_empty() => Ok(id),
+            Self::Absent | Self::Text(_) => Err(missing),
+            Self::Flag(_) | Self::Other => Err(mistyped),
+        }
     }
 }
 
