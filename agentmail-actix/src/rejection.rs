@@ -92,8 +92,8 @@ impl WebhookRejection {
 
     /// Logs the refusal, with its code, status, reason and hint.
     ///
-    /// The middleware and the extractors of this crate do so by themselves. Call it for a rejection
-    /// that you make from a [`Refusal`].
+    /// The middleware and the extractors of this crate do so by themselves. Call it only for a
+    /// rejection that you make from a [`Refusal`].
     pub fn log(&self) {
         self.0.log();
     }

@@ -13,7 +13,8 @@ use crate::rejection::WebhookRejection;
 /// were signed.
 ///
 /// [`VerifyLayer`](crate::VerifyLayer) puts it into the extensions of the request. On a route
-/// without the layer, the extractor responds with 500. A clone is a reference count.
+/// without the layer, the extractor responds with 500. A clone is cheap: it increments a reference
+/// count.
 ///
 /// ```
 /// use agentmail_axum::Delivery;
@@ -27,8 +28,8 @@ use crate::rejection::WebhookRejection;
 pub struct Delivery(pub agentmail_receive::Delivery);
 
 impl Delivery {
-    /// Signs a body and verifies it at the same time `at`: one call that makes a delivery for a
-    /// test.
+    /// Signs a body with the timestamp `at`, and verifies it at that time: one call that makes a
+    /// delivery for a test.
     ///
     /// ```
     /// use agentmail_axum::{Delivery, Secret, Signer, UnixTime};
@@ -51,17 +52,17 @@ impl Delivery {
         Self(agentmail_receive::Delivery::sign(signer, at, body))
     }
 
-    /// Reads the bytes that were signed as JSON.
+    /// Parses the body as JSON.
     ///
     /// # Errors
     ///
-    /// 422: they are not the JSON that `T` expects. The refusal is logged.
+    /// 422: the body is not the JSON that `T` expects. The refusal is logged.
     pub fn json<T: DeserializeOwned + 'static>(&self) -> Result<T, WebhookRejection> {
         self.0.json().map_err(WebhookRejection::logged)
     }
 
-    /// Refuses this delivery. The response looks as its configuration wants it. The refusal is
-    /// logged.
+    /// Refuses this delivery. The response follows the configuration that verified the delivery.
+    /// The refusal is logged.
     #[must_use]
     pub fn refuse(&self, refusal: Refusal) -> WebhookRejection {
         WebhookRejection::logged(self.0.refuse(refusal))
@@ -73,7 +74,7 @@ impl Delivery {
         self.0.into_body()
     }
 
-    /// Returns the inner delivery, which is the same for every adapter.
+    /// Returns the inner delivery, whose type is the same in axum and actix-web.
     #[must_use]
     pub fn into_inner(self) -> agentmail_receive::Delivery {
         self.0

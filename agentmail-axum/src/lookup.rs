@@ -42,7 +42,9 @@ use http::request::Parts;
 /// | what happened | status | code |
 /// | --- | --- | --- |
 /// | `key` or `find` returns `None` | 403 | `unknown_tenant` |
-/// | `find` returns an error, which is logged; `key` panics | 503 | `lookup_failed` |
+/// | `find` returns an error, which is logged | 503 | `lookup_failed` |
+/// | `key` panics; with `cached`, also if `find` panics | 503 | `lookup_failed` |
+/// | a cache has no budget left for unknown tenants | 503 | `lookup_busy` |
 /// | `find` takes too long | 503 | `lookup_timeout` |
 ///
 /// When the client disconnects, `find` is dropped. A panic in it ends the request as a handler's
@@ -85,12 +87,11 @@ impl<K> Lookup<K>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
 {
-    /// Keeps results for a while, of tenants that were found and of those that were not. Errors are
-    /// not kept.
+    /// Caches results for a while: found tenants and unknown ones. Errors are not cached.
     ///
     /// While a tenant is being looked up, other deliveries wait for the same result. The lookup
     /// goes on when the first client disconnects. The cache is in this process, and all clones
-    /// share it. Unauthenticated clients choose the keys that are not found: limit their length, as
+    /// share it. Unauthenticated clients choose the keys, so limit the length of a key, as
     /// [`path_segment`](crate::path_segment) does.
     pub fn cached(self, config: crate::CacheConfig) -> Self {
         Self(self.0.cached(config))

@@ -80,8 +80,8 @@ impl WebhookRejection {
 
     /// Logs the refusal, with its code, status, reason and hint.
     ///
-    /// The layers and extractors of this crate do so by themselves. Call it for a rejection that
-    /// you make from a [`Refusal`].
+    /// The layers and extractors of this crate do so by themselves. Call it only for a rejection
+    /// that you make from a [`Refusal`].
     pub fn log(&self) {
         self.0.log();
     }

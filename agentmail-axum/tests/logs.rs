@@ -153,7 +153,7 @@ async fn a_refusal_that_a_handler_turns_into_its_own_error_is_logged_once() {
 async fn an_accepted_delivery_names_the_secret_that_matched() {
     let log = log_of(router(), signed(BODY)).await;
 
-    assert!(log.contains("secret=\"default\""), "{log}");
+    assert!(log.contains("secret_label=\"default\""), "{log}");
     assert_eq!(lines_of(&log, "DEBUG"), 1, "{log}");
 }
 

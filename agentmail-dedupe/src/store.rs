@@ -15,7 +15,7 @@ use crate::{key::ClaimKey, owner::Owner};
 /// | [`release`](Self::release) | – | absent | – | – | – |
 /// | [`forget`](Self::forget) | `false` | `false` | `false` | absent: `true` | absent: `true` |
 ///
-/// - `–` and a cell without a new state change nothing.
+/// - A cell with only a result, or `–`, changes nothing.
 /// - The same owner may repeat a call, because a call that timed out may have been carried out.
 /// - `complete` may find the key absent: the handler outlived its lease, and nobody else claimed
 ///   the message. Record it as handled.
@@ -30,11 +30,12 @@ use crate::{key::ClaimKey, owner::Owner};
 /// - **Never block the thread of a call.** All calls of a process share one thread. While it is
 ///   blocked, no claim is renewed and no deadline ends a call. Wrap a synchronous client in
 ///   `tokio::task::spawn_blocking`.
-/// - Use a connection pool of the store's own. Its connections are driven by that thread.
+/// - Use a connection pool of the store's own. Connections that run on the
+///   thread of the calls must not serve the app.
 /// - Set a time limit in the database too. A call that timed out here still runs there.
 /// - Delete rows whose time has ended.
-/// - A record must be on disk before `complete` returns: a record that a crash loses is a message
-///   that is handled again.
+/// - A record must be on disk before `complete` returns. If a crash loses the record, the message
+///   is handled again.
 pub trait ClaimStore: Send + Sync + 'static {
     /// Whether a call may have to wait, for example for a network or a disk.
     ///
@@ -70,7 +71,7 @@ pub trait ClaimStore: Send + Sync + 'static {
         retention: Duration,
     ) -> impl Future<Output = Result<LeaseState, BoxError>> + Send;
 
-    /// Makes a key absent that the owner has claimed.
+    /// Ends the claim of an owner: the key becomes absent.
     fn release(
         &self,
         key: ClaimKey,

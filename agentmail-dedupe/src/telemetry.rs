@@ -101,7 +101,7 @@ impl Telemetry {
         tracing::warn!(
             target: TARGET,
             %key,
-            "a handler outlived its claim, and another one has the message"
+            "a handler outlived its claim, and another attempt has claimed the message"
         );
     }
 

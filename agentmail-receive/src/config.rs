@@ -12,7 +12,8 @@ use crate::{
 /// Settings for receiving deliveries: where secrets come from, and the limits on body size and
 /// time.
 ///
-/// A clone is one reference count. A [`Verifier`] alone converts into a configuration.
+/// A clone is cheap: it increments one reference count. A [`Verifier`] converts into a
+/// configuration with the defaults.
 ///
 /// # Defaults
 ///
@@ -41,7 +42,8 @@ struct Settings {
 }
 
 impl WebhookConfig {
-    /// Creates a configuration from a [`Verifier`], or from another [`Source`] of it.
+    /// Creates a configuration from a [`Verifier`], or from anything else that converts into a
+    /// [`Source`].
     pub fn new(source: impl Into<Source>) -> Self {
         Self {
             settings: Arc::new(Settings {
@@ -91,9 +93,10 @@ impl WebhookConfig {
     /// Sets a hook that shapes the response to each refusal.
     ///
     /// It serves the layer and the extractors, and gets the response that would be sent without it.
-    /// It may be called more than once for one refusal, because the log has the status too. It is
-    /// not called for a message that was already handled, which gets 200, and not for a wrong setup
-    /// (no layer, no configuration), where there is no configuration to take it from.
+    /// The log line has the status that is sent, so the hook may run once for the log and once for
+    /// the response. It is not called for a message that was already handled, which gets 200, and
+    /// not for a wrong setup (no layer, no configuration), where there is no configuration to take
+    /// it from.
     pub fn with_refusal_response(
         self,
         hook: impl Fn(&Refusal, RefusalResponse) -> RefusalResponse + Send + Sync + 'static,

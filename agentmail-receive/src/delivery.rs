@@ -13,7 +13,8 @@ use crate::{
 
 /// An authentic delivery: the [`Receipt`], together with the bytes that were signed.
 ///
-/// A clone is a reference count. `Debug` shows the length of the body, not the body.
+/// A clone is cheap: it increments a reference count. `Debug` shows the length of the body, not the
+/// body.
 #[derive(Clone)]
 pub struct Delivery {
     receipt: Receipt,
@@ -50,8 +51,8 @@ impl Delivery {
         })
     }
 
-    /// Signs a body and verifies it at the same time `at`: one call that makes a delivery for a
-    /// test.
+    /// Signs a body with the timestamp `at`, and verifies it at that time: one call that makes a
+    /// delivery for a test.
     ///
     /// ```
     /// # use agentmail_receive::Delivery;
@@ -91,10 +92,10 @@ impl Delivery {
         self.body
     }
 
-    /// Reads the bytes that were signed as JSON.
+    /// Parses the body as JSON.
     ///
-    /// The log names each optional field of a [`MailReceived`] that has another JSON type than in the
-    /// vendor's guide, once per field and process at warn, then at debug.
+    /// The log names each optional field of a [`MailReceived`] that has another JSON type than in
+    /// the vendor's guide, once per field and process at warn, then at debug.
     ///
     /// # Errors
     ///
@@ -115,8 +116,8 @@ impl Delivery {
         *self.message_key.get_or_init(read)
     }
 
-    /// Returns the agent whose secret has signed the delivery. `None` if the secret is valid for any
-    /// agent.
+    /// Returns the agent whose secret has signed the delivery. `None` if the secret is valid for
+    /// any agent.
     ///
     /// A payload that names no agent belongs to this one.
     #[must_use]
@@ -130,7 +131,8 @@ impl Delivery {
         self.fresh_for
     }
 
-    /// Refuses this delivery. The response looks as its configuration wants it. The refusal is not
+    /// Refuses this delivery. The response follows the configuration that
+    /// verified the delivery. The refusal is not
     /// logged, see [`Rejection::log`].
     #[must_use]
     pub fn refuse(&self, refusal: Refusal) -> Rejection {

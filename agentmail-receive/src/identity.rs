@@ -153,7 +153,8 @@ mod tests {
 
     #[test]
     fn reads_the_three_and_ignores_the_rest() {
-        let body = br#"{"agent_id":"a","subject":"\ud800","type":"t","x":{"type":1},"message_id":"\u006d"}"#;
+        let body = br#"{"agent_id":"a","subject":"\ud800","type":"t","x":{"type":1},
+            "message_id":"\u006d"}"#;
 
         assert_eq!(
             Identity::read(body).unwrap(),

@@ -12,10 +12,9 @@ use crate::identity::{Field, Identity};
 /// | a `mail.received` with a plain `agent_id` and `message_id` | SHA-256 over `type`, `agent_id` and `message_id`, each preceded by its length (8 bytes, big-endian) |
 /// | anything else | SHA-256 of the body |
 ///
-/// An id is plain if it appears once, and is a string that is not empty and has no lone surrogate (which
-/// is read as U+FFFD). Other types of event are
-/// identified by their bytes, because nobody knows whether their ids are unique: a status that
-/// changes three times may carry one id.
+/// An id is plain if it appears once, and is a string that is not empty and has no lone surrogate
+/// (which is read as U+FFFD). Other types of event are identified by their bytes, because nobody
+/// knows whether their ids are unique: three updates of one status may carry the same id.
 ///
 /// ```
 /// # use agentmail_receive::MessageKey;
@@ -41,7 +40,7 @@ impl MessageKey {
         Self(hash.finalize().into())
     }
 
-    /// Returns the key of a body that is known by its bytes: what `sha256sum` prints of it.
+    /// Returns the SHA-256 of a body: the digest that `sha256sum` prints.
     #[must_use]
     pub fn of_body(body: &[u8]) -> Self {
         Self(Sha256::digest(body).into())
@@ -124,7 +123,8 @@ mod tests {
     #[test]
     fn agrees_with_an_independent_digest() {
         // python3 -c 'import hashlib; parts = [b"mail.received", b"my-agent", b"msg-abc123"];
-        // print(hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).hexdigest())'
+        // print(hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in
+        // parts)).hexdigest())'
         assert_eq!(
             MessageKey::of_mail("my-agent", "msg-abc123").to_string(),
             "29d2f0c80db5a79395acc03a05a46203f8eae6fbf4ee9d2b490fb40baf14a7a1"

@@ -92,16 +92,16 @@ impl Refusal {
                     VerifyError::UnsupportedScheme => {
                         (WARN, "expected a `v1` value: is this another service?")
                     }
-                    VerifyError::Stale { .. } => (
-                        WARN,
-                        "if the age is constant, check the clocks; if it grows, raise `max_age`",
-                    ),
+                    VerifyError::Stale { .. } => {
+                        (WARN, "same age each time: check the clocks; growing age: raise `max_age`")
+                    }
                     VerifyError::TooFarAhead { .. } => {
                         (WARN, "check the clock of this machine and of the sender")
                     }
-                    VerifyError::Mismatch => {
-                        (WARN, "check the secret, and that no proxy or middleware changes the body")
-                    }
+                    VerifyError::Mismatch => (
+                        WARN,
+                        "check the secret (also for quotes), and that nothing changes the body",
+                    ),
                     _ => (WARN, "see the documentation of this code"),
                 };
                 row(error.code(), 403, level, hint)
@@ -113,11 +113,9 @@ impl Refusal {
                 "other_agent",
                 403,
                 WARN,
-                "check who has this tenant's secret: it signed for another agent, or for none",
+                "check who has this tenant's secret: it signed for another agent",
             ),
-            Self::LookupFailed => {
-                row("lookup_failed", 503, WARN, "the log says why the lookup failed")
-            }
+            Self::LookupFailed => row("lookup_failed", 503, WARN, "an earlier log line says why"),
             Self::LookupTimeout { .. } => {
                 row("lookup_timeout", 503, WARN, "check the database that the lookup uses")
             }
@@ -149,19 +147,22 @@ impl Refusal {
                 error.code(),
                 422,
                 WARN,
-                "the raw body is in `Delivery`; a handler of `Event` accepts events of any type",
+                "the raw body is in `Delivery`; take `Event` if events of other types may arrive",
             ),
             Self::AlreadyHandled => {
                 row("already_handled", 200, DEBUG, "nothing to do: this is a repeated delivery")
             }
-            Self::InFlight => {
-                row("in_flight", 503, DEBUG, "a later attempt gets 200 if this one succeeds")
-            }
+            Self::InFlight => row(
+                "in_flight",
+                503,
+                DEBUG,
+                "another copy is being handled; if it succeeds, a later attempt gets 200",
+            ),
             Self::StoreUnavailable => row(
                 "store_unavailable",
                 503,
                 WARN,
-                "check the store of claims, and the log lines before this one",
+                "check the store (for example Redis), and the log lines before this one",
             ),
             Self::MissingLayer => row(
                 "missing_layer",
@@ -248,7 +249,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unverified(error) => error.fmt(f),
-            Self::UnknownTenant => f.write_str("there is no such tenant"),
+            Self::UnknownTenant => f.write_str("the lookup found no tenant for this request"),
             Self::OtherAgent => f.write_str("the payload does not name the tenant's agent"),
             Self::LookupFailed => f.write_str("the lookup of the tenant failed"),
             Self::LookupTimeout { timeout } => {

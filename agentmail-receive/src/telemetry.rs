@@ -14,7 +14,7 @@ use crate::refusal::Refusal;
 const TARGET: &str = "agentmail";
 
 pub(crate) fn verified(receipt: &Receipt) {
-    tracing::debug!(target: TARGET, secret = receipt.label().as_str(), "delivery verified");
+    tracing::debug!(target: TARGET, secret_label = receipt.label().as_str(), "delivery verified");
 }
 
 pub(crate) fn refused(refusal: &Refusal, status: u16) {
@@ -44,7 +44,8 @@ pub(crate) fn refused(refusal: &Refusal, status: u16) {
 pub(crate) fn field_ignored(field: &'static str) {
     static LOGGED: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
 
-    const MESSAGE: &str = "a field has another JSON type than in the guide: treated as absent";
+    const MESSAGE: &str =
+        "a field has another JSON type than in the vendor's guide: treated as absent";
     if LOGGED.lock().unwrap_or_else(PoisonError::into_inner).insert(field) {
         tracing::warn!(target: TARGET, field, "{MESSAGE}");
     } else {

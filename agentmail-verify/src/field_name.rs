@@ -12,8 +12,8 @@ pub(crate) struct FieldName {
 impl FieldName {
     const MAX_LEN: usize = 40;
 
-    /// Returns the name in a message such as "missing field `name` at line 1", if the message begins
-    /// with `before`.
+    /// Returns the name in a message such as "missing field `name` at line 1", if the message
+    /// begins with `before`.
     pub(crate) fn after(before: &str, message: &str) -> Option<Self> {
         let (name, _) = message.strip_prefix(before)?.strip_prefix(" `")?.split_once('`')?;
         let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');

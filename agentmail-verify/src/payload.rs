@@ -32,8 +32,8 @@ pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, PayloadError> {
 /// Why an authentic body is not what the handler expects.
 ///
 /// It tells where reading stopped. It also names the field, if a field is missing or duplicated, or
-/// if the type is one of this crate's own. It never has the parser's message, because that quotes the
-/// mail's content.
+/// if the type is one of this crate's own. It never has the parser's message, because that quotes
+/// the mail's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PayloadError {
     is_json: bool,

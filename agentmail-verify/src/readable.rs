@@ -1,7 +1,7 @@
 use alloc::string::String;
 
-/// Makes a copy of a JSON text in which everything can be read by `serde_json`. Returns `None` if there
-/// is nothing to replace.
+/// Makes a copy of a JSON text in which everything can be read by `serde_json`. Returns `None` if
+/// there is nothing to replace.
 ///
 /// | legal JSON that `serde_json` refuses | in the copy |
 /// | --- | --- |

@@ -80,7 +80,7 @@ fn one_case() {
         }
         "whitespace" => (
             SecretEnvErrorKind::NotASecret(SecretError::SurroundingWhitespace),
-            "the signing secret has whitespace at an end: was the line end of a file kept?",
+            "the signing secret has whitespace at its start or end, for example a newline",
         ),
         other => panic!("there is no case `{other}`"),
     };

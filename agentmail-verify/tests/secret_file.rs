@@ -59,8 +59,8 @@ fn an_error_names_the_path_and_the_cause_but_not_the_content() {
     for (name, content, kind, cause) in [
         ("empty", b"".to_vec(), empty, "the signing secret is empty"),
         ("blank", b"\n".to_vec(), empty, "the signing secret is empty"),
-        ("two-line-ends", b"hush\n\n".to_vec(), blank, "whitespace at an end"),
-        ("a-space", b" hush\n".to_vec(), blank, "whitespace at an end"),
+        ("two-line-ends", b"hush\n\n".to_vec(), blank, "whitespace at its start or end"),
+        ("a-space", b" hush\n".to_vec(), blank, "whitespace at its start or end"),
         ("too-long", b"hush".repeat(1_025), SecretFileErrorKind::TooLong, "longer than 4096 bytes"),
         ("huge", b"hush".repeat(1 << 20), SecretFileErrorKind::TooLong, "longer than 4096 bytes"),
     ] {

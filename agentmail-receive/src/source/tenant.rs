@@ -9,7 +9,7 @@ use crate::{
 
 /// The secrets that are accepted for a delivery, and the agent that they are valid for.
 ///
-/// A clone is one or two reference counts.
+/// A clone is cheap: it increments one or two reference counts.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Tenant {
@@ -23,7 +23,7 @@ impl Tenant {
     /// | a delivery whose signature matches | response |
     /// | --- | --- |
     /// | names this `agent_id` | the handler's |
-    /// | names another one, or one in a way that can be read in two ways | 403, `other_agent` |
+    /// | names another one, or its `agent_id` is duplicated or not a string | 403, `other_agent` |
     /// | is not a JSON object | 422 |
     /// | names no agent, and is a `mail.received` | 422 |
     /// | names no agent, and has another type | the handler's: it belongs to this agent |
@@ -33,7 +33,8 @@ impl Tenant {
         Self { verifier: verifier.into(), agent_id: Some(agent_id.into()) }
     }
 
-    /// Accepts deliveries of any agent, or of none. For one secret that several agents share.
+    /// Accepts deliveries whether or not they name an agent. For one secret that several agents
+    /// share.
     pub fn any_agent(verifier: impl Into<Arc<Verifier>>) -> Self {
         Self { verifier: verifier.into(), agent_id: None }
     }

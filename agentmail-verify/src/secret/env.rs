@@ -11,7 +11,7 @@ use crate::{
 impl Secret {
     /// Reads the secret from an environment variable. Its text is the key, as in [`Secret::new`].
     ///
-    /// The copy of the text that this makes is wiped. The variable itself stays in the environment
+    /// This function wipes its own copy of the text. The variable itself stays in the environment
     /// of the process: [`Secret::from_file`] leaves no such copy.
     ///
     /// ```no_run

@@ -97,7 +97,7 @@ impl fmt::Display for SecretError {
         f.write_str(match self {
             Self::Empty => "the signing secret is empty",
             Self::SurroundingWhitespace => {
-                "the signing secret has whitespace at an end: was the line end of a file kept?"
+                "the signing secret has whitespace at its start or end, for example a newline"
             }
         })
     }
@@ -145,7 +145,10 @@ mod tests {
         assert_eq!(shown("hush").unwrap(), "Secret(..)");
         assert_eq!(shown("").unwrap_err().to_string(), "the signing secret is empty");
         let error = shown("hush\n").unwrap_err().to_string();
-        assert!(error.starts_with("the signing secret has whitespace at an end"), "{error}");
+        assert!(
+            error.starts_with("the signing secret has whitespace at its start or end"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -180,7 +180,7 @@ fn bad_content_is_logged_as_an_error_and_changes_nothing() {
 
     for (content, fault) in [
         (&b""[..], "the signing secret is empty"),
-        (b"hush \n", "whitespace at an end"),
+        (b"hush \n", "whitespace at its start or end"),
         (&[b'h'; 5_000], "longer than 4096 bytes"),
     ] {
         mount.update(content);
