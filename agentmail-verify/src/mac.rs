@@ -73,8 +73,7 @@ impl Mac {
 #[inline(never)]
 fn overwrite_dead_stack() {
     /// Optimized code uses about 1,000 bytes of the stack, unoptimized code 21,000.
-    const SIZE: usize =
-        if cfg!(all(debug_assertions, feature = "std")) { 32 * 1_024 } else { 2 * 1_024 };
+    const SIZE: usize = if cfg!(all(debug_assertions, feature = "std")) { 32_768 } else { 2_048 };
 
     let mut frame = [0_u8; SIZE];
     black_box(&mut frame).zeroize();
