@@ -98,6 +98,6 @@ impl FromRequest for Delivery {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let delivery = request.extensions().get::<Self>().cloned();
-        ready(delivery.ok_or_else(|| WebhookRejection::logged(Refusal::MissingLayer)))
+        ready(delivery.ok_or_else(|| WebhookRejection::missing_layer(request.path())))
     }
 }

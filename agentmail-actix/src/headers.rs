@@ -1,9 +1,20 @@
-use actix_web::http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use actix_web::{
+    HttpRequest,
+    http::header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue},
+};
+use agentmail_receive::RequestHead;
 use agentmail_verify::WebhookHeader;
 
 static TIMESTAMP: HeaderName = HeaderName::from_static(WebhookHeader::Timestamp.name());
 static SIGNATURE: HeaderName = HeaderName::from_static(WebhookHeader::Signature.name());
 static UNSIGNED: HeaderName = HeaderName::from_static(WebhookHeader::Unsigned.name());
+
+/// Returns what the checks and the log need of a request besides the values of its headers.
+pub(crate) fn head(request: &HttpRequest) -> RequestHead<'_> {
+    let coding = request.headers().get(CONTENT_ENCODING);
+    RequestHead::new(request.path(), request)
+        .with_content_encoding(coding.is_some_and(|coding| coding.as_bytes() != b"identity"))
+}
 
 /// Returns every value of a header.
 pub(crate) fn values(headers: &HeaderMap, header: WebhookHeader) -> impl Iterator<Item = &[u8]> {

@@ -78,6 +78,11 @@ impl WebhookRejection {
         Self(rejection)
     }
 
+    /// Refuses a request whose route has no middleware. Logs it, with the path.
+    pub(crate) fn missing_layer(path: &str) -> Self {
+        Self::logged(Rejection::from(Refusal::MissingLayer).with_path(path))
+    }
+
     /// Returns why the request is refused.
     #[must_use]
     pub const fn refusal(&self) -> Refusal {

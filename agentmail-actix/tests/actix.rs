@@ -6,10 +6,11 @@ use std::{cell::Cell, rc::Rc};
 
 use actix_http::Request;
 use actix_web::{
-    App, Error, HttpResponse,
+    App, Error, HttpRequest, HttpResponse,
     body::MessageBody,
-    dev::{Service, ServiceResponse},
+    dev::{Service, ServiceRequest, ServiceResponse},
     http::StatusCode,
+    middleware::{Next, from_fn},
     test::{TestRequest, call_service, init_service, read_body},
     web::{self, Bytes, Data, PayloadConfig},
 };
@@ -204,6 +205,47 @@ async fn a_handler_can_take_the_refusal() {
 
     assert_eq!(status, StatusCode::OK);
     assert_eq!(body, "403 Forbidden x-agentmail-signature is missing");
+}
+
+#[actix_web::test]
+async fn extractors_see_the_signed_bytes_whatever_content_encoding_says() {
+    const SIGNED: &[u8] = b"\x1f\x8b: signed as it is";
+
+    /// Keeps a clone of the request, so that actix-web cannot change its headers.
+    async fn keep_a_clone(
+        request: ServiceRequest,
+        next: Next<impl MessageBody>,
+    ) -> Result<ServiceResponse<impl MessageBody>, Error> {
+        let clone = request.request().clone();
+        let response = next.call(request).await;
+        drop(clone);
+        response
+    }
+    async fn body_of(request: HttpRequest, delivery: Delivery, body: Bytes) -> String {
+        assert_eq!(delivery.body(), &body);
+        assert_eq!(body, SIGNED);
+        assert!(!request.headers().contains_key("content-encoding"));
+        "the signed bytes".into()
+    }
+    let gzip = |body: &'static [u8]| {
+        let delivery = Signer::new(secret()).sign(NOW, body);
+        let request = TestRequest::post().uri("/").set_payload(body);
+        let request = request.append_header(("content-encoding", "gzip"));
+        delivery.headers().into_iter().fold(request, TestRequest::append_header).to_request()
+    };
+
+    let verify = || VerifyWebhook::new(config());
+    let route = || web::post().to(body_of).wrap(verify());
+    let app = init_service(App::new().route("/", route())).await;
+    let (status, _, body) = send(&app, gzip(SIGNED)).await;
+    assert_eq!((status, &*body), (StatusCode::OK, "the signed bytes"));
+
+    // With a clone, the header stays, but the delivery gets a response.
+    let on_delivery = async |delivery: Delivery| delivery.body().len().to_string();
+    let route = web::post().to(on_delivery).wrap(verify()).wrap(from_fn(keep_a_clone));
+    let app = init_service(App::new().route("/", route)).await;
+    let (status, _, body) = send(&app, gzip(SIGNED)).await;
+    assert_eq!((status, body), (StatusCode::OK, SIGNED.len().to_string()));
 }
 
 #[actix_web::test]

@@ -97,6 +97,6 @@ where
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         let delivery = parts.extensions.get::<Self>().cloned();
-        delivery.ok_or_else(|| WebhookRejection::logged(Refusal::MissingLayer))
+        delivery.ok_or_else(|| WebhookRejection::missing_layer(parts.uri.path()))
     }
 }

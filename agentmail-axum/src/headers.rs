@@ -1,10 +1,25 @@
+use agentmail_receive::RequestHead;
 use agentmail_verify::WebhookHeader;
-use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_LENGTH};
+use http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT},
+    request::Parts,
+};
 use http_body::Body;
 
 static TIMESTAMP: HeaderName = HeaderName::from_static(WebhookHeader::Timestamp.name());
 static SIGNATURE: HeaderName = HeaderName::from_static(WebhookHeader::Signature.name());
 static UNSIGNED: HeaderName = HeaderName::from_static(WebhookHeader::Unsigned.name());
+
+/// Returns what the checks and the log need of a request besides the values of its headers.
+pub(crate) fn head(parts: &Parts) -> RequestHead<'_> {
+    let has = |name: HeaderName, is: fn(&[u8]) -> bool| {
+        parts.headers.get(name).is_some_and(|value| is(value.as_bytes()))
+    };
+    RequestHead::new(parts.uri.path(), parts)
+        .with_content_encoding(has(CONTENT_ENCODING, |coding| coding != b"identity"))
+        .with_expect_continue(has(EXPECT, |value| value.eq_ignore_ascii_case(b"100-continue")))
+}
 
 /// Returns every value of a header.
 ///

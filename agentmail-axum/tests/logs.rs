@@ -7,6 +7,7 @@ use std::{
     future::ready,
     io,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use agentmail_axum::{
@@ -113,6 +114,119 @@ async fn each_refusal_is_logged_once_at_its_level_with_its_code() {
     let log = log_of(failing, signed(BODY)).await;
     assert_eq!(lines_of(&log, "ERROR"), 1, "{log}");
     assert!(log.contains("error=\"the store is down\""), "{log}");
+}
+
+/// Refuses requests for longer than a minute, and returns what is logged at info and above.
+async fn minute_of(router: Router, requests: impl IntoIterator<Item = Request<Body>>) -> String {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::INFO)
+        .with_writer(log.clone())
+        .with_ansi(false)
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    for request in requests {
+        router.clone().oneshot(request).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    drop(guard);
+    let bytes = log.0.lock().unwrap().clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_forgeries_writes_five_lines_and_a_sum() {
+    let log = minute_of(router(), (0..1_000).map(|_| with_body("forged"))).await;
+
+    assert_eq!(log.matches("code=\"mismatch\"").count(), 6, "{log}");
+    let sum = log.lines().last().unwrap();
+    assert!(sum.contains("deliveries refused within a minute"), "{log}");
+    assert!(sum.contains("code=\"mismatch\" count=1000"), "{log}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn malformed_requests_are_summed_up_although_each_is_logged_at_debug() {
+    let unsigned = || Request::post("/agentmail/webhook").body(Body::empty()).unwrap();
+
+    let log = minute_of(router(), (0..3).map(|_| unsigned())).await;
+
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.contains("code=\"missing_signature\" count=3"), "{log}");
+    assert_eq!(lines_of(&log, "WARN"), 1, "{log}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_few_refusals_are_not_summed_up() {
+    let log = minute_of(router(), (0..5).map(|_| with_body("forged"))).await;
+
+    assert_eq!(log.lines().count(), 5, "{log}");
+    assert_eq!(minute_of(router(), [signed(BODY)]).await, "");
+}
+
+#[tokio::test]
+async fn each_line_about_a_request_has_its_path_and_its_tenant() {
+    let tenant = || Tenant::new(Verifier::new(common::secret()), "my-agent");
+    let config = |now| WebhookConfig::new(tenant()).with_clock(UnixTime::from_secs(now));
+    let on = |now| {
+        Router::new()
+            .route("/agentmail/webhook", post(on_mail))
+            .layer(VerifyLayer::new(config(now)))
+    };
+    let now = 1_700_000_000;
+    let mistyped = BODY.replace('}', r#","peer_trust_tier":[]}"#);
+
+    for (name, router, request) in [
+        ("accepted", on(now), signed(BODY)),
+        ("stale", on(now + 301), signed(BODY)),
+        ("mismatch", on(now), with_body("forged")),
+        ("unexpected_payload", on(now), signed(r#"{"type":"x","agent_id":"my-agent"}"#)),
+        ("mistyped", on(now), signed(mistyped)),
+    ] {
+        for line in log_of(router, request).await.lines() {
+            assert!(line.contains("path=\"/agentmail/webhook\""), "{name}: {line}");
+            assert!(line.contains("tenant=\"my-agent\""), "{name}: {line}");
+        }
+    }
+
+    let no_layer = Router::new().route("/agentmail/webhook", post(on_mail));
+    let log = log_of(no_layer, signed(BODY)).await;
+    assert!(log.contains("code=\"missing_layer\""), "{log}");
+    assert!(log.contains("path=\"/agentmail/webhook\""), "{log}");
+}
+
+#[tokio::test]
+async fn a_path_is_logged_escaped_and_bounded() {
+    let router = Router::new().fallback(on_mail).layer(VerifyLayer::new(config()));
+    let path = format!("/%0a%1b%22{}?token=hush", "a".repeat(10_000));
+    let request = Request::post(path).body(Body::empty()).unwrap();
+
+    let log = log_of(router, request).await;
+
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.len() < 1_000, "{} bytes", log.len());
+    assert!(!log.contains("hush"), "{log}");
+}
+
+#[tokio::test]
+async fn the_hint_names_a_content_encoding() {
+    let encoded = |mut request: Request<Body>, coding: &str| {
+        request.headers_mut().insert("content-encoding", coding.parse().unwrap());
+        request
+    };
+
+    for (request, code, named) in [
+        (encoded(with_body("forged"), "gzip"), "mismatch", true),
+        (encoded(signed("\x1f\u{8b}"), "br"), "malformed_json", true),
+        (encoded(signed("{}"), "gzip"), "unexpected_payload", true),
+        (encoded(with_body("forged"), "identity"), "mismatch", false),
+        (with_body("forged"), "mismatch", false),
+        (signed("{}"), "unexpected_payload", false),
+    ] {
+        let log = log_of(router(), request).await;
+
+        assert!(log.contains(&format!("code=\"{code}\"")), "{code}: {log}");
+        assert_eq!(log.contains("`Content-Encoding`"), named, "{code}: {log}");
+    }
 }
 
 #[tokio::test]

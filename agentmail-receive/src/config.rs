@@ -38,7 +38,7 @@ struct Settings {
     body_timeout: Duration,
     lookup_timeout: Duration,
     clock: SharedClock,
-    style: RefusalStyle,
+    style: Arc<RefusalStyle>,
 }
 
 impl WebhookConfig {
@@ -52,7 +52,7 @@ impl WebhookConfig {
                 body_timeout: Duration::from_secs(10),
                 lookup_timeout: Duration::from_secs(5),
                 clock: SharedClock(Arc::new(SystemClock)),
-                style: RefusalStyle::default(),
+                style: Arc::default(),
             }),
         }
     }
@@ -87,7 +87,7 @@ impl WebhookConfig {
     /// For development: it tells an attacker which check has failed. Without it, all refusals with
     /// one status look the same from outside.
     pub fn with_problem_details(self, enabled: bool) -> Self {
-        self.set(|settings| settings.style.problem_details = enabled)
+        self.set_style(|style| style.problem_details = enabled)
     }
 
     /// Sets a hook that shapes the response to each refusal.
@@ -101,7 +101,7 @@ impl WebhookConfig {
         self,
         hook: impl Fn(&Refusal, RefusalResponse) -> RefusalResponse + Send + Sync + 'static,
     ) -> Self {
-        self.set(|settings| settings.style.hook = Some(Arc::new(hook)))
+        self.set_style(|style| style.hook = Some(Arc::new(hook)))
     }
 
     /// Returns the longest body that is accepted, in bytes.
@@ -136,13 +136,17 @@ impl WebhookConfig {
         self.settings.clock.0.now()
     }
 
-    pub(crate) fn style(&self) -> &RefusalStyle {
+    pub(crate) fn style(&self) -> &Arc<RefusalStyle> {
         &self.settings.style
     }
 
     fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(Arc::make_mut(&mut self.settings));
         self
+    }
+
+    fn set_style(self, change: impl FnOnce(&mut RefusalStyle)) -> Self {
+        self.set(|settings| change(Arc::make_mut(&mut settings.style)))
     }
 }
 

@@ -1,4 +1,9 @@
-use std::{any::Any, fmt, sync::OnceLock, time::Duration};
+use std::{
+    any::Any,
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use agentmail_verify::{
     Event, MailReceived, Receipt, SignedHeaders, Signer, UnixTime, Verifier, VerifyError, from_json,
@@ -7,8 +12,8 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    identity::Identity, message_key::MessageKey, refusal::Refusal, rejection::Rejection,
-    response::RefusalStyle, source::Tenant, telemetry,
+    identity::Identity, message_key::MessageKey, origin::Origin, refusal::Refusal,
+    rejection::Rejection, response::RefusalStyle, telemetry,
 };
 
 /// An authentic delivery: the [`Receipt`], together with the bytes that were signed.
@@ -21,9 +26,9 @@ pub struct Delivery {
     body: Bytes,
     /// Computed when it is first needed.
     message_key: OnceLock<MessageKey>,
-    tenant: Option<Tenant>,
     fresh_for: Duration,
-    style: RefusalStyle,
+    style: Arc<RefusalStyle>,
+    origin: Origin,
 }
 
 impl Delivery {
@@ -45,9 +50,9 @@ impl Delivery {
             receipt,
             body,
             message_key: OnceLock::new(),
-            tenant: None,
             fresh_for: tolerance.max_age().saturating_add(tolerance.max_ahead()),
-            style: RefusalStyle::default(),
+            style: RefusalStyle::shared_default(),
+            origin: Origin::default(),
         })
     }
 
@@ -104,7 +109,8 @@ impl Delivery {
     pub fn json<T: DeserializeOwned + 'static>(&self) -> Result<T, Rejection> {
         let payload = from_json(&self.body).map_err(|error| self.refuse(error.into()))?;
         if let Some(mail) = mail(&payload) {
-            mail.mistyped_fields().for_each(telemetry::field_ignored);
+            let log = |field| telemetry::field_ignored(field, &self.origin);
+            mail.mistyped_fields().for_each(log);
         }
         Ok(payload)
     }
@@ -122,7 +128,7 @@ impl Delivery {
     /// A payload that names no agent belongs to this one.
     #[must_use]
     pub fn tenant_agent_id(&self) -> Option<&str> {
-        self.tenant.as_ref().and_then(Tenant::agent_id)
+        self.origin.agent_id()
     }
 
     /// Returns how long a copy of this delivery may still be accepted, from when it was signed.
@@ -131,17 +137,21 @@ impl Delivery {
         self.fresh_for
     }
 
-    /// Refuses this delivery. The response follows the configuration that
-    /// verified the delivery. The refusal is not
-    /// logged, see [`Rejection::log`].
+    /// Refuses this delivery. The response follows the configuration that verified the delivery.
+    /// The refusal is not logged, see [`Rejection::log`].
     #[must_use]
     pub fn refuse(&self, refusal: Refusal) -> Rejection {
-        Rejection::new(refusal, self.style.clone())
+        Rejection::new(refusal, Arc::clone(&self.style), self.origin.clone())
     }
 
     /// Adds what the configuration says about a delivery that it has accepted.
-    pub(crate) fn accepted(self, style: RefusalStyle, body_timeout: Duration) -> Self {
-        Self { style, fresh_for: self.fresh_for.saturating_add(body_timeout), ..self }
+    pub(crate) fn accepted(
+        self,
+        style: Arc<RefusalStyle>,
+        origin: Origin,
+        body_timeout: Duration,
+    ) -> Self {
+        Self { style, origin, fresh_for: self.fresh_for.saturating_add(body_timeout), ..self }
     }
 
     /// Keeps the key of an identity that has been read already.
@@ -149,9 +159,8 @@ impl Delivery {
         self.message_key.get_or_init(|| MessageKey::new(Some(identity), &self.body));
     }
 
-    /// Notes the tenant whose secret has signed the delivery.
-    pub(crate) fn signed_for(self, tenant: Tenant) -> Self {
-        Self { tenant: Some(tenant), ..self }
+    pub(crate) fn log(&self) {
+        telemetry::verified(&self.receipt, &self.origin);
     }
 }
 

@@ -2,13 +2,17 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod body;
 mod buffer;
 mod config;
 #[cfg(feature = "dedupe")]
 pub mod dedupe;
 mod delivery;
+mod discard;
 mod identity;
+mod log_limit;
 mod message_key;
+mod origin;
 mod receive;
 mod refusal;
 mod rejection;

@@ -1,25 +1,27 @@
 use std::{
     fmt,
-    pin::{Pin, pin},
+    pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use agentmail_verify::{SignedHeaders, UnixTime, WebhookHeader};
 use bytes::{Buf, Bytes};
 use futures_core::Stream;
 use pin_project_lite::pin_project;
-use tokio::{task::unconstrained, time::Sleep};
+use tokio::time::Sleep;
 
 use crate::{
+    body::{poll_collect, poll_timeout},
     buffer::Buffer,
     config::WebhookConfig,
     delivery::Delivery,
+    discard::Rest,
     identity::Identity,
+    origin::Origin,
     refusal::Refusal,
     rejection::Rejection,
     source::{Found, LookupFuture, RequestHead, Tenant},
-    telemetry,
 };
 
 impl WebhookConfig {
@@ -35,7 +37,8 @@ impl WebhookConfig {
     ///
     /// `head` is what a [`Lookup`](crate::Lookup) sees. `values` returns every value of a header.
     /// `declared_length` is the length that the request declares, in bytes. `body` is a stream of
-    /// pieces; it is not polled for a delivery that its headers refuse.
+    /// pieces; it is not polled for a delivery that its headers refuse. A server that closes the
+    /// connection of such a delivery should call [`Receive::poll_discard`] first.
     ///
     /// The future needs a tokio runtime with its timer enabled.
     pub fn receive<'a, V, B>(
@@ -48,14 +51,18 @@ impl WebhookConfig {
     where
         V: IntoIterator<Item = &'a [u8]>,
     {
+        let mut origin = Origin::new(head.path(), head.has_content_encoding());
         let stage = SignedHeaders::parse(values)
             .map_err(Refusal::from)
-            .and_then(|headers| Stage::new(self, &head, headers, declared_length));
+            .and_then(|headers| Stage::new(self, &head, headers, declared_length, &mut origin));
         Receive {
             config: self.clone(),
+            origin,
             stage: stage.unwrap_or_else(Stage::Refused),
+            declared_length,
             body,
             buffer: Buffer::new(self.body_limit()),
+            rest: Rest::Untouched { expect_continue: head.expects_continue() },
             deadline: None,
         }
     }
@@ -66,10 +73,13 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct Receive<B> {
         config: WebhookConfig,
+        origin: Origin,
         stage: Stage,
+        declared_length: Option<u64>,
         #[pin]
         body: B,
         buffer: Buffer,
+        rest: Rest,
         // Set when the lookup, then the body, has to be waited for. Most are ready at once.
         #[pin]
         deadline: Option<Sleep>,
@@ -77,7 +87,7 @@ pin_project! {
 }
 
 enum Stage {
-    LookingUp { lookup: LookupFuture, headers: SignedHeaders, declared_length: Option<u64> },
+    LookingUp { lookup: LookupFuture, headers: SignedHeaders },
     Reading(Checked),
     Refused(Refusal),
 }
@@ -102,29 +112,56 @@ where
         let config = &*this.config;
         let received = loop {
             match this.stage {
-                Stage::LookingUp { lookup, headers, declared_length } => {
+                Stage::LookingUp { lookup, headers } => {
                     let deadline = this.deadline.as_mut();
                     let tenant = ready!(poll_lookup(config, lookup, deadline, cx));
                     let checked = tenant.and_then(|tenant| {
-                        Checked::new(config, *headers, *declared_length, tenant)
+                        this.origin.set_tenant(&tenant);
+                        Checked::new(config, *headers, *this.declared_length, tenant)
                     });
                     *this.stage = checked.map_or_else(Stage::Refused, Stage::Reading);
                 }
                 Stage::Reading(checked) => {
-                    let buffer = this.buffer;
-                    let read = ready!(poll_body(config, this.body, buffer, this.deadline, cx));
-                    break read.and_then(|()| checked.verify(config, buffer.take()));
+                    let (buffer, timeout) = (this.buffer, config.body_timeout());
+                    *this.rest = Rest::Begun;
+                    let read = ready!(poll_collect(this.body, buffer, timeout, this.deadline, cx));
+                    if !matches!(read, Err(Refusal::BodyTooLarge { .. })) {
+                        *this.rest = Rest::Done;
+                    }
+                    let origin = this.origin.clone();
+                    break read.and_then(|()| checked.verify(config, origin, buffer.take()));
                 }
                 Stage::Refused(refusal) => break Err(*refusal),
             }
         };
-        Poll::Ready(match received {
-            Ok(delivery) => {
-                telemetry::verified(delivery.receipt());
-                Ok(delivery)
-            }
-            Err(refusal) => Err(Rejection::new(refusal, config.style().clone())),
-        })
+        Poll::Ready(received.map_err(|refusal| {
+            Rejection::new(refusal, Arc::clone(config.style()), this.origin.clone())
+        }))
+    }
+}
+
+impl<B, D, E> Receive<B>
+where
+    B: Stream<Item = Result<D, E>>,
+    D: Buf,
+{
+    /// Reads and discards the rest of the body of a refused delivery: at most 1 MiB, and for at
+    /// most 500 milliseconds or what is left of the body timeout.
+    ///
+    /// hyper closes a connection whose request it has not read. The reset can overtake the
+    /// response, and a proxy then reports 502 in place of the status. An adapter for such a server
+    /// calls this after the future is ready, and responds afterwards. Log the rejection first: the
+    /// client may disconnect in the meantime. actix-web discards by itself.
+    ///
+    /// It is ready at once if this is of no use:
+    ///
+    /// - the body has ended, is broken, or has timed out
+    /// - the declared length is above 1 MiB
+    /// - the client waits for `100 Continue`, so that it sends nothing
+    pub fn poll_discard(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let (length, timeout) = (*this.declared_length, this.config.body_timeout());
+        this.rest.poll_discard(length, timeout, this.body, this.deadline, cx)
     }
 }
 
@@ -142,12 +179,14 @@ impl Stage {
         head: &RequestHead<'_>,
         headers: SignedHeaders,
         declared_length: Option<u64>,
+        origin: &mut Origin,
     ) -> Result<Self, Refusal> {
         match config.source().find(head)? {
             Found::Tenant(tenant) => {
+                origin.set_tenant(&tenant);
                 Checked::new(config, headers, declared_length, tenant).map(Self::Reading)
             }
-            Found::Lookup(lookup) => Ok(Self::LookingUp { lookup, headers, declared_length }),
+            Found::Lookup(lookup) => Ok(Self::LookingUp { lookup, headers }),
         }
     }
 }
@@ -172,16 +211,22 @@ impl Checked {
         Ok(Self { headers, tenant, now })
     }
 
-    fn verify(&self, config: &WebhookConfig, body: Bytes) -> Result<Delivery, Refusal> {
+    fn verify(
+        &self,
+        config: &WebhookConfig,
+        origin: Origin,
+        body: Bytes,
+    ) -> Result<Delivery, Refusal> {
         let delivery = Delivery::verify(self.tenant.verifier(), &self.headers, body, self.now)?;
-        let delivery = delivery.accepted(config.style().clone(), config.body_timeout());
-        if self.tenant.agent_id().is_none() {
-            return Ok(delivery);
+        let style = Arc::clone(config.style());
+        let delivery = delivery.accepted(style, origin, config.body_timeout());
+        if self.tenant.agent_id().is_some() {
+            let identity = Identity::read(delivery.body())?;
+            self.tenant.check_agent(&identity, delivery.body())?;
+            delivery.identify(&identity);
         }
-        let identity = Identity::read(delivery.body())?;
-        self.tenant.check_agent(&identity, delivery.body())?;
-        delivery.identify(&identity);
-        Ok(delivery.signed_for(self.tenant.clone()))
+        delivery.log();
+        Ok(delivery)
     }
 }
 
@@ -197,63 +242,6 @@ fn poll_lookup(
         return Poll::Ready(tenant);
     }
     let timeout = config.lookup_timeout();
-    ready!(poll_deadline(timeout, deadline, cx));
+    ready!(poll_timeout(timeout, deadline, cx));
     Poll::Ready(Err(Refusal::LookupTimeout { timeout }))
-}
-
-/// Collects the body, under the limit and the timeout.
-fn poll_body<B, D, E>(
-    config: &WebhookConfig,
-    body: Pin<&mut B>,
-    buffer: &mut Buffer,
-    deadline: Pin<&mut Option<Sleep>>,
-    cx: &mut Context<'_>,
-) -> Poll<Result<(), Refusal>>
-where
-    B: Stream<Item = Result<D, E>>,
-    D: Buf,
-{
-    if let Poll::Ready(read) = poll_pieces(body, buffer, cx) {
-        return Poll::Ready(read);
-    }
-    let timeout = config.body_timeout();
-    ready!(poll_deadline(timeout, deadline, cx));
-    Poll::Ready(Err(Refusal::BodyTimeout { timeout }))
-}
-
-/// Reads what has arrived. After some pieces it yields to the deadline and to other tasks.
-fn poll_pieces<B, D, E>(
-    mut body: Pin<&mut B>,
-    buffer: &mut Buffer,
-    cx: &mut Context<'_>,
-) -> Poll<Result<(), Refusal>>
-where
-    B: Stream<Item = Result<D, E>>,
-    D: Buf,
-{
-    const PIECES_PER_POLL: usize = 32;
-
-    for _ in 0..PIECES_PER_POLL {
-        match ready!(body.as_mut().poll_next(cx)) {
-            Some(Ok(piece)) => buffer.push(piece)?,
-            Some(Err(_)) => return Poll::Ready(Err(Refusal::UnreadableBody)),
-            None => return Poll::Ready(Ok(())),
-        }
-    }
-    cx.waker().wake_by_ref();
-    Poll::Pending
-}
-
-/// Is ready when `timeout` has passed since the first poll.
-fn poll_deadline(
-    timeout: Duration,
-    mut deadline: Pin<&mut Option<Sleep>>,
-    cx: &mut Context<'_>,
-) -> Poll<()> {
-    if deadline.is_none() {
-        deadline.set(Some(tokio::time::sleep(timeout)));
-    }
-    let sleep = deadline.as_pin_mut().expect("the deadline was set above");
-    // Unconstrained: a body that is always ready may have used up the task's budget.
-    pin!(unconstrained(sleep)).poll(cx)
 }

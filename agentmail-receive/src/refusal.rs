@@ -141,7 +141,7 @@ impl Refusal {
                 "unreadable_body",
                 400,
                 WARN,
-                "the connection broke, or the transfer coding is malformed",
+                "the connection broke, or an outer limit (`RequestBodyLimitLayer`) cut the body",
             ),
             Self::UnexpectedPayload(error) => row(
                 error.code(),

@@ -1,9 +1,13 @@
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::{refusal::Refusal, telemetry};
+use crate::{log_limit::LogLimit, refusal::Refusal, telemetry};
 
 /// The HTTP response to a refused delivery: status, headers and body.
 ///
@@ -83,18 +87,26 @@ impl RefusalResponse {
     }
 }
 
-/// How a configuration wants its refusals to look.
+/// How a configuration responds to refusals, and limits their log lines.
 #[derive(Clone, Default)]
 pub(crate) struct RefusalStyle {
     pub(crate) problem_details: bool,
     pub(crate) hook: Option<Arc<Hook>>,
+    /// Copies of a style share it.
+    pub(crate) log_limit: Arc<LogLimit>,
 }
 
 pub(crate) type Hook = dyn Fn(&Refusal, RefusalResponse) -> RefusalResponse + Send + Sync;
 
 impl RefusalStyle {
-    pub(crate) fn response(&self, refusal: &Refusal) -> RefusalResponse {
-        let response = self.unshaped(refusal);
+    /// Returns the style of refusals without a configuration.
+    pub(crate) fn shared_default() -> Arc<Self> {
+        static DEFAULT: LazyLock<Arc<RefusalStyle>> = LazyLock::new(Arc::default);
+        Arc::clone(&DEFAULT)
+    }
+
+    pub(crate) fn response(&self, refusal: &Refusal, hint: &'static str) -> RefusalResponse {
+        let response = self.unshaped(refusal, hint);
         match &self.hook {
             // 200: the sender has nothing to learn about, and must not repeat the delivery.
             Some(hook) if *refusal != Refusal::AlreadyHandled => hook(refusal, response),
@@ -102,7 +114,7 @@ impl RefusalStyle {
         }
     }
 
-    fn unshaped(&self, refusal: &Refusal) -> RefusalResponse {
+    fn unshaped(&self, refusal: &Refusal, hint: &'static str) -> RefusalResponse {
         let mut response = RefusalResponse::new(refusal.status());
         if refusal.status() == 503 {
             response = response.with_header("retry-after", "5");
@@ -110,7 +122,7 @@ impl RefusalStyle {
         if self.problem_details && refusal.status() >= 400 {
             response = response
                 .with_header("content-type", "application/problem+json")
-                .with_body(problem(refusal));
+                .with_body(problem(refusal, hint));
         }
         response
     }
@@ -121,7 +133,7 @@ impl fmt::Debug for RefusalStyle {
         f.debug_struct("RefusalStyle")
             .field("problem_details", &self.problem_details)
             .field("hook", &self.hook.is_some())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -134,12 +146,12 @@ struct Problem {
     hint: &'static str,
 }
 
-fn problem(refusal: &Refusal) -> Vec<u8> {
+fn problem(refusal: &Refusal, hint: &'static str) -> Vec<u8> {
     let problem = Problem {
         status: refusal.status(),
         code: refusal.code(),
         detail: refusal.to_string(),
-        hint: refusal.hint(),
+        hint,
     };
     serde_json::to_vec(&problem).expect("a struct of texts and a number serializes")
 }
@@ -149,16 +161,20 @@ mod tests {
     use super::*;
 
     fn style(problem_details: bool, hook: Option<Arc<Hook>>) -> RefusalStyle {
-        RefusalStyle { problem_details, hook }
+        RefusalStyle { problem_details, hook, ..RefusalStyle::default() }
+    }
+
+    fn response(style: &RefusalStyle, refusal: Refusal) -> RefusalResponse {
+        style.response(&refusal, refusal.hint())
     }
 
     #[test]
     fn a_refusal_has_an_empty_body_and_asks_for_a_retry_where_one_can_help() {
         let none = style(false, None);
 
-        assert_eq!(none.response(&Refusal::UnknownTenant), RefusalResponse::new(403));
+        assert_eq!(response(&none, Refusal::UnknownTenant), RefusalResponse::new(403));
         assert_eq!(
-            none.response(&Refusal::LookupFailed),
+            response(&none, Refusal::LookupFailed),
             RefusalResponse::new(503)
                 .with_header("Retry-After", "5")
                 .with_header("retry-after", "5")
@@ -167,7 +183,7 @@ mod tests {
 
     #[test]
     fn problem_details_name_code_and_hint() {
-        let response = style(true, None).response(&Refusal::UnknownTenant);
+        let response = response(&style(true, None), Refusal::UnknownTenant);
 
         let problem: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
         assert_eq!(problem["code"], "unknown_tenant");
@@ -183,8 +199,8 @@ mod tests {
         let teapot: Arc<Hook> = Arc::new(|_, response| response.with_status(418).with_body("tea"));
         let style = style(true, Some(teapot));
 
-        let refused = style.response(&Refusal::OtherAgent);
+        let refused = response(&style, Refusal::OtherAgent);
         assert_eq!((refused.status(), &refused.body()[..]), (418, &b"tea"[..]));
-        assert_eq!(style.response(&Refusal::AlreadyHandled), RefusalResponse::new(200));
+        assert_eq!(response(&style, Refusal::AlreadyHandled), RefusalResponse::new(200));
     }
 }

@@ -3,53 +3,104 @@
 use std::{
     collections::BTreeSet,
     error::Error,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use agentmail_verify::Receipt;
+use tokio::runtime::Handle;
 use tracing::Level;
 
-use crate::refusal::Refusal;
+use crate::{
+    log_limit::{LogLimit, Tally},
+    origin::Origin,
+    refusal::Refusal,
+    rejection::Rejection,
+};
 
 const TARGET: &str = "agentmail";
 
-pub(crate) fn verified(receipt: &Receipt) {
-    tracing::debug!(target: TARGET, secret_label = receipt.label().as_str(), "delivery verified");
+pub(crate) fn verified(receipt: &Receipt, origin: &Origin) {
+    tracing::debug!(
+        target: TARGET,
+        path = origin.path(),
+        tenant = origin.tenant(),
+        secret_label = receipt.label().as_str(),
+        "delivery verified"
+    );
 }
 
-pub(crate) fn refused(refusal: &Refusal, status: u16) {
+/// Logs a refusal at its level. If its code has had too many lines in this minute, the level is
+/// debug.
+pub(crate) fn refused(rejection: &Rejection, limit: &Arc<LogLimit>) {
+    let refusal = rejection.refusal();
+    // Copies of a message are no refusals that an operator looks for.
+    if matches!(refusal, Refusal::AlreadyHandled | Refusal::InFlight) {
+        return refusal_line(rejection, Level::DEBUG);
+    }
+    let counted = limit.count(refusal.code(), refusal.level());
+    minute_ended(&counted.ended);
+    if counted.is_first {
+        sum_up_after_a_minute(limit);
+    }
+    refusal_line(rejection, counted.level);
+}
+
+fn refusal_line(rejection: &Rejection, level: Level) {
+    let (refusal, origin) = (rejection.refusal(), rejection.origin());
     macro_rules! log {
         ($level:ident) => {
             tracing::event!(
                 target: TARGET,
                 Level::$level,
                 code = refusal.code(),
-                status,
+                status = rejection.response().status(),
+                // Text of a client: a subscriber escapes a `str`.
+                path = origin.path(),
+                tenant = origin.tenant(),
                 reason = %refusal,
-                hint = refusal.hint(),
+                hint = rejection.hint(),
                 "{}",
-                message(refusal)
+                message(&refusal)
             )
         };
     }
 
-    match refusal.level() {
+    match level {
         Level::ERROR => log!(ERROR),
         Level::WARN => log!(WARN),
         _ => log!(DEBUG),
     }
 }
 
+/// Starts a timer, so that the sum is logged even if no refusal follows. Without a runtime, the
+/// next refusal logs it.
+fn sum_up_after_a_minute(limit: &Arc<LogLimit>) {
+    let Ok(runtime) = Handle::try_current() else { return };
+    let limit = Arc::clone(limit);
+    runtime.spawn(async move {
+        minute_ended(&limit.end().await);
+    });
+}
+
+/// Sums up the codes of which the log at info does not show every refusal.
+fn minute_ended(tallies: &[(&'static str, Tally)]) {
+    for (code, tally) in tallies.iter().filter(|(_, tally)| tally.at_debug > 0) {
+        let count = tally.count;
+        tracing::warn!(target: TARGET, code, count, "deliveries refused within a minute");
+    }
+}
+
 /// Logs that an optional field has another JSON type than in the guide, so that it is absent.
-pub(crate) fn field_ignored(field: &'static str) {
+pub(crate) fn field_ignored(field: &'static str, origin: &Origin) {
     static LOGGED: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
 
     const MESSAGE: &str =
         "a field has another JSON type than in the vendor's guide: treated as absent";
+    let (path, tenant) = (origin.path(), origin.tenant());
     if LOGGED.lock().unwrap_or_else(PoisonError::into_inner).insert(field) {
-        tracing::warn!(target: TARGET, field, "{MESSAGE}");
+        tracing::warn!(target: TARGET, field, path, tenant, "{MESSAGE}");
     } else {
-        tracing::debug!(target: TARGET, field, "{MESSAGE}");
+        tracing::debug!(target: TARGET, field, path, tenant, "{MESSAGE}");
     }
 }
 

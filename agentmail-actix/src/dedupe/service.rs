@@ -6,7 +6,7 @@ use actix_web::{
     dev::{Service, ServiceRequest, ServiceResponse, forward_ready},
     rt,
 };
-use agentmail_receive::{Refusal, dedupe::Dedupe as Handle};
+use agentmail_receive::dedupe::Dedupe as Handle;
 use tracing::Instrument;
 
 use super::future::ResponseFuture;
@@ -61,7 +61,7 @@ where
     let delivery = request.extensions().get::<Delivery>().cloned();
     let claim = match delivery {
         Some(delivery) => handle.claim(&delivery).await.map_err(WebhookRejection::logged),
-        None => Err(WebhookRejection::logged(Refusal::MissingLayer)),
+        None => Err(WebhookRejection::missing_layer(request.path())),
     };
     let claim = match claim {
         Ok(claim) => claim,

@@ -4,7 +4,6 @@ use std::{
 };
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
-use agentmail_receive::Refusal;
 use serde::de::DeserializeOwned;
 
 use crate::{delivery::Delivery, rejection::WebhookRejection};
@@ -69,7 +68,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Verified<T> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(match request.extensions().get::<Delivery>() {
             Some(delivery) => delivery.json().map(Self),
-            None => Err(WebhookRejection::logged(Refusal::MissingLayer)),
+            None => Err(WebhookRejection::missing_layer(request.path())),
         })
     }
 }

@@ -7,13 +7,13 @@ use std::{
 };
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
-use agentmail_receive::{Receive, Refusal, RequestHead, WebhookConfig};
+use agentmail_receive::{Receive, Refusal, Rejection, WebhookConfig};
 use pin_project_lite::pin_project;
 use serde::de::DeserializeOwned;
 
 use crate::{
     delivery::Delivery,
-    headers::{declared_length, values},
+    headers::{declared_length, head, values},
     rejection::WebhookRejection,
 };
 
@@ -96,11 +96,11 @@ impl<T: DeserializeOwned + 'static> FromRequest for Webhook<T> {
             Some(config) => {
                 let values = |header| values(request.headers(), header);
                 let declared_length = declared_length(request.headers());
-                let head = RequestHead::new(request.path(), request);
-                let receive = config.receive(head, values, declared_length, payload.take());
+                let receive =
+                    config.receive(head(request), values, declared_length, payload.take());
                 State::Receiving { receive }
             }
-            None => State::Unconfigured,
+            None => State::Unconfigured { path: request.path().to_owned() },
         };
         WebhookFuture { state, payload: PhantomData }
     }
@@ -123,7 +123,7 @@ pin_project! {
             #[pin]
             receive: Receive<Payload>,
         },
-        Unconfigured,
+        Unconfigured { path: String },
     }
 }
 
@@ -136,8 +136,9 @@ impl<T: DeserializeOwned + 'static> Future for WebhookFuture<T> {
                 let received = ready!(receive.poll(cx)).map_err(WebhookRejection::logged);
                 received.and_then(|delivery| Delivery(delivery).json().map(Webhook))
             }
-            StateProjection::Unconfigured => {
-                Err(WebhookRejection::logged(Refusal::MissingConfiguration))
+            StateProjection::Unconfigured { path } => {
+                let rejection = Rejection::from(Refusal::MissingConfiguration).with_path(path);
+                Err(WebhookRejection::logged(rejection))
             }
         })
     }

@@ -1,5 +1,6 @@
 use std::{
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -9,13 +10,14 @@ use actix_web::{
     Error, HttpMessage,
     body::{EitherBody, MessageBody},
     dev::{Payload, Service, ServiceRequest, ServiceResponse},
+    http::header::CONTENT_ENCODING,
 };
-use agentmail_receive::{Receive, RequestHead, WebhookConfig};
+use agentmail_receive::{Receive, WebhookConfig};
 use pin_project_lite::pin_project;
 
 use crate::{
     delivery::Delivery,
-    headers::{declared_length, values},
+    headers::{declared_length, head, values},
     rejection::WebhookRejection,
 };
 
@@ -55,8 +57,7 @@ where
         let payload = request.take_payload();
         let declared_length = declared_length(request.headers());
         let values = |header| values(request.headers(), header);
-        let head = RequestHead::new(request.path(), request.request());
-        let receive = config.receive(head, values, declared_length, payload);
+        let receive = config.receive(head(request.request()), values, declared_length, payload);
         Self { state: State::Receiving { receive, next: Some((inner, request)) } }
     }
 }
@@ -77,6 +78,7 @@ where
                     let (inner, mut request) = next.take().expect(POLLED_AGAIN);
                     match received {
                         Ok(delivery) => {
+                            restore_as_signed(&mut request);
                             request.set_payload(Payload::from(delivery.body().clone()));
                             request.extensions_mut().insert(Delivery(delivery));
                             inner.call(request)
@@ -96,6 +98,17 @@ where
             state.set(State::Responding { response });
         }
     }
+}
+
+/// Removes `Content-Encoding`. That header is not signed, and actix-web's extractors would
+/// decompress the bytes that were signed.
+fn restore_as_signed(request: &mut ServiceRequest) {
+    if !request.headers().contains_key(CONTENT_ENCODING) {
+        return;
+    }
+    // actix-web panics, and changes nothing, if an outer middleware keeps a clone of the request.
+    // The delivery is genuine: it must not be lost.
+    _ = catch_unwind(AssertUnwindSafe(|| request.headers_mut().remove(CONTENT_ENCODING)));
 }
 
 const POLLED_AGAIN: &str = "a future is not polled again once it is ready";

@@ -22,8 +22,10 @@
 //!
 //! # What the inner service sees
 //!
-//! The request as it arrived. Its payload is restored with the bytes that were signed, so that
-//! later extractors (`Bytes`, `Json`) work. A [`Delivery`](crate::Delivery) is in the extensions.
+//! The request as it arrived, but for two things. Its payload is restored with the bytes that were
+//! signed, so that later extractors (`Bytes`, `Json`) work. The header `Content-Encoding` is
+//! removed, so that they see these bytes and decompress nothing (it stays if an outer middleware
+//! keeps a clone of the request). A [`Delivery`](crate::Delivery) is in the extensions.
 //!
 //! # Order of middleware
 //!

@@ -3,7 +3,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use agentmail_receive::{Refusal, dedupe::Dedupe as Handle};
+use agentmail_receive::dedupe::Dedupe as Handle;
 use http::{Request, Response};
 use tower_service::Service;
 use tracing::Instrument;
@@ -63,7 +63,7 @@ where
         let task = async move {
             let delivery = request.extensions().get::<Delivery>();
             let delivery =
-                delivery.ok_or_else(|| WebhookRejection::logged(Refusal::MissingLayer))?;
+                delivery.ok_or_else(|| WebhookRejection::missing_layer(request.uri().path()))?;
             let claim = handle.claim(delivery).await.map_err(WebhookRejection::logged)?;
             let call = async {
                 poll_fn(|cx| inner.poll_ready(cx)).await?;

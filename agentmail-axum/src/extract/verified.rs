@@ -1,6 +1,5 @@
 use std::ops::{Deref, DerefMut};
 
-use agentmail_receive::Refusal;
 use axum_core::extract::FromRequestParts;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -67,7 +66,7 @@ where
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         match parts.extensions.get::<Delivery>() {
             Some(delivery) => delivery.json().map(Self),
-            None => Err(WebhookRejection::logged(Refusal::MissingLayer)),
+            None => Err(WebhookRejection::missing_layer(parts.uri.path())),
         }
     }
 }

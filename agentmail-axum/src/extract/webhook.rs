@@ -1,13 +1,17 @@
-use std::ops::{Deref, DerefMut};
+use std::{
+    future::poll_fn,
+    ops::{Deref, DerefMut},
+    pin::pin,
+};
 
-use agentmail_receive::{RequestHead, WebhookConfig};
+use agentmail_receive::WebhookConfig;
 use axum_core::extract::{FromRef, FromRequest, Request};
 use http_body_util::BodyDataStream;
 use serde::de::DeserializeOwned;
 
 use crate::{
     delivery::Delivery,
-    headers::{declared_length, values},
+    headers::{declared_length, head, values},
     rejection::WebhookRejection,
 };
 
@@ -107,13 +111,19 @@ where
         let (parts, body) = request.into_parts();
         let declared_length = declared_length(&parts.headers, &body);
         // A head is not `Send`: it must not live until the body is awaited.
-        let receive = config.receive(
-            RequestHead::new(parts.uri.path(), &parts),
+        let mut receive = pin!(config.receive(
+            head(&parts),
             |header| values(&parts.headers, header),
             declared_length,
             BodyDataStream::new(body),
-        );
-        let delivery = receive.await.map_err(WebhookRejection::logged)?;
-        Delivery(delivery).json().map(Self)
+        ));
+        match receive.as_mut().await {
+            Ok(delivery) => Delivery(delivery).json().map(Self),
+            Err(rejection) => {
+                let rejection = WebhookRejection::logged(rejection);
+                poll_fn(|cx| receive.as_mut().poll_discard(cx)).await;
+                Err(rejection)
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use agentmail_receive::{Receive, RequestHead, WebhookConfig};
+use agentmail_receive::{Receive, WebhookConfig};
 use http::{Request, Response, request::Parts};
 use http_body::Body;
 use http_body_util::BodyDataStream;
@@ -14,7 +14,7 @@ use tower_service::Service;
 use super::body::{RequestBody, ResponseBody};
 use crate::{
     delivery::Delivery,
-    headers::{declared_length, values},
+    headers::{declared_length, head, values},
     rejection::WebhookRejection,
 };
 
@@ -38,6 +38,8 @@ pin_project! {
             receive: Receive<BodyDataStream<B>>,
             // Taken when the delivery is verified.
             next: Option<(S, Parts)>,
+            // Set while the rest of a refused body is discarded.
+            refused: Option<WebhookRejection>,
         },
         Waiting {
             inner: S,
@@ -60,9 +62,9 @@ where
         let (parts, body) = request.into_parts();
         let declared_length = declared_length(&parts.headers, &body);
         let values = |header| values(&parts.headers, header);
-        let head = RequestHead::new(parts.uri.path(), &parts);
-        let receive = config.receive(head, values, declared_length, BodyDataStream::new(body));
-        Self { state: State::Receiving { receive, next: Some((inner, parts)) } }
+        let body = BodyDataStream::new(body);
+        let receive = config.receive(head(&parts), values, declared_length, body);
+        Self { state: State::Receiving { receive, next: Some((inner, parts)), refused: None } }
     }
 }
 
@@ -77,19 +79,26 @@ where
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
-                StateProjection::Receiving { receive, next } => match ready!(receive.poll(cx)) {
-                    Ok(delivery) => {
-                        let (inner, mut parts) = next.take().expect(POLLED_AGAIN);
-                        let body = RequestBody::new(delivery.body().clone());
-                        parts.extensions.insert(Delivery(delivery));
-                        let request = Some(Request::from_parts(parts, body));
-                        State::Waiting { inner, request }
+                StateProjection::Receiving { mut receive, next, refused } => {
+                    let received = match refused.take() {
+                        Some(rejection) => Err(rejection),
+                        None => ready!(receive.as_mut().poll(cx)).map_err(WebhookRejection::logged),
+                    };
+                    match received {
+                        Ok(delivery) => {
+                            let (inner, mut parts) = next.take().expect(POLLED_AGAIN);
+                            let body = RequestBody::new(delivery.body().clone());
+                            parts.extensions.insert(Delivery(delivery));
+                            let request = Some(Request::from_parts(parts, body));
+                            State::Waiting { inner, request }
+                        }
+                        Err(rejection) if receive.poll_discard(cx).is_pending() => {
+                            *refused = Some(rejection);
+                            return Poll::Pending;
+                        }
+                        Err(rejection) => return Poll::Ready(Ok(rejection.into_http_response())),
                     }
-                    Err(rejection) => {
-                        let rejection = WebhookRejection::logged(rejection);
-                        return Poll::Ready(Ok(rejection.into_http_response()));
-                    }
-                },
+                }
                 StateProjection::Waiting { inner, request } => {
                     ready!(inner.poll_ready(cx))?;
                     let request = request.take().expect(POLLED_AGAIN);

@@ -1,20 +1,36 @@
 use std::{any::Any, fmt};
 
-/// What a [`Lookup`](super::Lookup) sees of a request: its path, and the framework's own request
-/// type.
+/// The head of a request: what a [`Lookup`](super::Lookup) and the log see of it.
 ///
 /// Nothing in it is verified yet. Adapters create it.
 #[derive(Clone, Copy)]
 pub struct RequestHead<'a> {
     path: &'a str,
     parts: &'a dyn Any,
+    content_encoding: bool,
+    expect_continue: bool,
 }
 
 impl<'a> RequestHead<'a> {
     /// Creates a head from the path, still percent-encoded, and the framework's request without its
     /// body.
     pub fn new(path: &'a str, parts: &'a impl Any) -> Self {
-        Self { path, parts }
+        Self { path, parts, content_encoding: false, expect_continue: false }
+    }
+
+    /// Sets whether the request has a `Content-Encoding` header. The hint of a refusal then names
+    /// that header.
+    #[must_use]
+    pub const fn with_content_encoding(self, present: bool) -> Self {
+        Self { content_encoding: present, ..self }
+    }
+
+    /// Sets whether the request has the header `Expect: 100-continue`, so that the client sends no
+    /// body before the server reads. [`Receive::poll_discard`](crate::Receive::poll_discard) then
+    /// reads nothing.
+    #[must_use]
+    pub const fn with_expect_continue(self, present: bool) -> Self {
+        Self { expect_continue: present, ..self }
     }
 
     /// Returns the path as it was sent, without the query.
@@ -24,6 +40,14 @@ impl<'a> RequestHead<'a> {
     #[must_use]
     pub const fn path(&self) -> &'a str {
         self.path
+    }
+
+    pub(crate) const fn has_content_encoding(&self) -> bool {
+        self.content_encoding
+    }
+
+    pub(crate) const fn expects_continue(&self) -> bool {
+        self.expect_continue
     }
 
     /// Returns the framework's own request, if it has the type `P`.

@@ -50,6 +50,10 @@ impl Tenant {
         self.agent_id.as_deref()
     }
 
+    pub(crate) fn shared_agent_id(&self) -> Option<Arc<str>> {
+        self.agent_id.clone()
+    }
+
     /// Checks that an authentic body may come from this tenant.
     ///
     /// # Errors
