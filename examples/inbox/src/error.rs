@@ -1,4 +1,4 @@
-use std::{error::Error, fmt};
+use std::{error::Error, fmt, path::PathBuf};
 
 use tokio::task::JoinError;
 
@@ -7,6 +7,8 @@ use tokio::task::JoinError;
 pub(crate) enum InboxError {
     /// The database failed, for example because the disk is full or another process holds the lock.
     Database(rusqlite::Error),
+    /// This file was removed or replaced while the process uses it.
+    FileLost(PathBuf),
     /// The query panicked, or was cancelled.
     Interrupted(JoinError),
 }
@@ -15,6 +17,11 @@ impl fmt::Display for InboxError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Database(error) => write!(f, "the inbox: {error}"),
+            Self::FileLost(path) => write!(
+                f,
+                "the inbox: {} was removed or replaced; restore it, and restart this process",
+                path.display()
+            ),
             Self::Interrupted(error) => write!(f, "the inbox: {error}"),
         }
     }

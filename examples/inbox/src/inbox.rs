@@ -10,7 +10,9 @@ use agentmail_axum::{Delivery, Event};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, named_params};
 use tokio::{sync::Mutex, task};
 
-use crate::{counts::Counts, database, error::InboxError, message::Message, schedule::Schedule};
+use crate::{
+    counts::Counts, database, error::InboxError, message::Message, place::Place, schedule::Schedule,
+};
 
 /// The messages on disk, from their arrival until long after their work is done.
 ///
@@ -19,6 +21,7 @@ use crate::{counts::Counts, database, error::InboxError, message::Message, sched
 #[derive(Debug, Clone)]
 pub(crate) struct Inbox {
     connection: Arc<Mutex<Connection>>,
+    place: Arc<Place>,
     /// Locked until the process ends.
     _owner: Arc<File>,
 }
@@ -42,15 +45,25 @@ impl Inbox {
     ///
     /// Another process owns it, or it cannot be read, written or created.
     pub(crate) fn open(path: &Path) -> Result<Self, Box<dyn Error>> {
-        let open = || Ok::<_, Box<dyn Error>>((database::own(path)?, database::connect(path)?));
-        let (owner, connection) =
+        let open = || -> Result<_, Box<dyn Error>> {
+            Ok((database::own(path)?, database::connect(path)?, Place::of(path)?))
+        };
+        let (owner, connection, place) =
             open().map_err(|error| format!("cannot open INBOX {}: {error}", path.display()))?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), _owner: Arc::new(owner) })
+        Ok(Self {
+            connection: Arc::new(Mutex::new(connection)),
+            place: Arc::new(place),
+            _owner: Arc::new(owner),
+        })
     }
 
     /// Stores a message unless it is stored already. Returns whether it is new.
+    ///
+    /// # Errors
+    ///
+    /// The database failed, or one of its files was removed, so that the message would be lost.
     pub(crate) async fn store(&self, event: Event, delivery: Delivery) -> Result<bool, InboxError> {
-        self.call(move |connection| {
+        let insert = self.call(move |connection| {
             let (agent_id, message_id) = match &event {
                 Event::MailReceived(mail) => (Some(&mail.agent_id), Some(&mail.message_id)),
                 _ => (None, None),
@@ -71,8 +84,13 @@ impl Inbox {
                 },
             )?;
             Ok(inserted == 1)
-        })
-        .await
+        });
+        let is_new = insert.await?;
+        // After the commit and before the response: a file that was lost earlier is seen.
+        match self.place.lost() {
+            Some(path) => Err(InboxError::FileLost(path.to_path_buf())),
+            None => Ok(is_new),
+        }
     }
 
     /// Takes the message that has been due for the longest time, if there is one.

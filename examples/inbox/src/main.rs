@@ -31,6 +31,7 @@ mod environment;
 mod error;
 mod inbox;
 mod message;
+mod place;
 mod schedule;
 mod work;
 mod worker;

@@ -3,7 +3,7 @@
 
 mod receiver;
 
-use std::{fs, thread};
+use std::{fs, io, path::Path, thread};
 
 use self::receiver::{Folder, Receiver, mail, touch, until};
 
@@ -312,6 +312,36 @@ fn a_full_disk_is_503_and_loses_no_mail_that_got_200() {
     receiver.waits_for_counts(&counts(0, 0, accepted, 0));
     assert_eq!(receiver.send(&long_mail(accepted)), 200, "the disk has space again");
     receiver.waits_for_counts(&counts(0, 0, accepted + 1, 0));
+}
+
+#[test]
+fn a_database_file_that_is_removed_or_replaced_is_503_until_a_restart() {
+    let remove = |path: &Path| fs::remove_file(path);
+    let replace = |path: &Path| {
+        fs::copy(path, path.with_extension("copy"))?;
+        fs::rename(path.with_extension("copy"), path)
+    };
+    for (name, change) in [
+        ("inbox.db", &remove as &dyn Fn(&Path) -> io::Result<()>),
+        ("inbox.db-wal", &remove),
+        ("inbox.db", &replace),
+    ] {
+        let folder = Folder::new();
+        let receiver = Receiver::start(&folder, &[]);
+        assert_eq!(receiver.mail("msg-1"), 200);
+
+        change(&folder.path(name)).unwrap();
+
+        assert_eq!(receiver.mail("msg-2"), 503, "{name}");
+        let (_, log) = receiver.stop("TERM");
+        assert!(log.contains(&format!("{name} was removed or replaced")), "{name}: {log}");
+        for file in ["inbox.db", "inbox.db-wal", "inbox.db-shm"] {
+            _ = fs::remove_file(folder.path(file));
+        }
+        let receiver = Receiver::start(&folder, &[]);
+        assert_eq!(receiver.mail("msg-2"), 200, "{name}");
+        receiver.waits_for_counts(&counts(0, 0, 1, 0));
+    }
 }
 
 #[test]

@@ -1,0 +1,45 @@
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+/// The files of an open database, and which files they were when it was opened.
+///
+/// A file that is removed or replaced stays open: writes go on, and are lost when the process ends.
+/// (Files are not opened to find out, because closing them would drop SQLite's locks.)
+#[derive(Debug)]
+pub(crate) struct Place {
+    files: Vec<(PathBuf, Identity)>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Place {
+    /// Remembers the files of a database in WAL mode.
+    pub(crate) fn of(database: &Path) -> io::Result<Self> {
+        let files = ["", "-wal", "-shm"].map(|suffix| {
+            let mut path = database.as_os_str().to_owned();
+            path.push(suffix);
+            let path = PathBuf::from(path);
+            let identity = identity(&path)?;
+            Ok((path, identity))
+        });
+        Ok(Self { files: files.into_iter().collect::<io::Result<_>>()? })
+    }
+
+    /// Returns the first file that was removed or replaced.
+    pub(crate) fn lost(&self) -> Option<&Path> {
+        let lost = |(path, was): &&(PathBuf, Identity)| identity(path).ok().as_ref() != Some(was);
+        self.files.iter().find(lost).map(|(path, _)| path.as_path())
+    }
+}
+
+fn identity(path: &Path) -> io::Result<Identity> {
+    let metadata = fs::metadata(path)?;
+    Ok(Identity { device: metadata.dev(), inode: metadata.ino() })
+}
