@@ -26,6 +26,6 @@ pub use key::ClaimKey;
 pub use memory::MemoryStore;
 pub use owner::{Owner, OwnerError};
 #[cfg(feature = "redis")]
-pub use redis::{RedisStore, RedisStoreError};
+pub use redis::{RedisCallError, RedisErrorKind, RedisStore, RedisStoreError};
 pub use store::{BoxError, ClaimOutcome, ClaimStore, LeaseState};
 pub use telemetry::DedupeStats;

@@ -10,7 +10,7 @@ pub use agentmail_dedupe::{
     DedupeStats, LeaseError, LeaseState, MemoryStore, Owner, OwnerError, StoreError,
 };
 #[cfg(feature = "redis")]
-pub use agentmail_dedupe::{RedisStore, RedisStoreError};
+pub use agentmail_dedupe::{RedisCallError, RedisErrorKind, RedisStore, RedisStoreError};
 
 use crate::{delivery::Delivery, message_key::MessageKey, refusal::Refusal, rejection::Rejection};
 

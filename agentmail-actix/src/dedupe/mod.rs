@@ -89,7 +89,7 @@ pub use agentmail_receive::dedupe::{
 };
 #[cfg(feature = "redis")]
 #[doc(inline)]
-pub use agentmail_receive::dedupe::{RedisStore, RedisStoreError};
+pub use agentmail_receive::dedupe::{RedisCallError, RedisErrorKind, RedisStore, RedisStoreError};
 pub use future::ResponseFuture;
 pub use service::Dedupe;
 pub use transform::{DedupeWebhook, VerifyAndDedupe};

@@ -82,7 +82,7 @@ pub use agentmail_receive::dedupe::{
 };
 #[cfg(feature = "redis")]
 #[doc(inline)]
-pub use agentmail_receive::dedupe::{RedisStore, RedisStoreError};
+pub use agentmail_receive::dedupe::{RedisCallError, RedisErrorKind, RedisStore, RedisStoreError};
 pub use future::ResponseFuture;
 pub use layer::DedupeLayer;
 pub use service::Dedupe;

@@ -2,6 +2,7 @@
 //!
 //! - It connects again after a `READONLY` reply. After a failover, the old address is that of a
 //!   replica, and the name must be resolved again.
+//! - While there is no connection, each call reports the cause of the last failure.
 //! - It connects again when the server has sent nothing for 10 seconds. Behind a proxy that hangs,
 //!   a connection stays open forever.
 //! - It repeats the failed call on the new connection. Each call of a
@@ -20,12 +21,15 @@ use std::{
 };
 
 use redis::{
-    AsyncConnectionConfig, Client, ErrorKind, FromRedisValue, InfoDict, RedisError, RedisResult,
-    ScriptInvocation, ServerErrorKind, aio::MultiplexedConnection,
+    AsyncConnectionConfig, Client, FromRedisValue, InfoDict, RedisError, RedisResult,
+    ScriptInvocation, aio::MultiplexedConnection,
 };
 use tokio::time::Instant;
 
-use crate::telemetry;
+use crate::{
+    redis::error::{RedisCallError, RedisErrorKind},
+    telemetry,
+};
 
 /// How long the server may send nothing while calls wait.
 const MAX_SILENCE: Duration = Duration::from_secs(10);
@@ -42,7 +46,10 @@ pub(super) struct Connection {
 #[derive(Default)]
 struct State {
     open: Option<OpenConnection>,
+    /// When the last attempt to connect began, or failed.
     tried_at: Option<Instant>,
+    /// Why there is no connection: the cause that calls report until the next attempt.
+    failure: Option<RedisCallError>,
 }
 
 #[derive(Clone)]
@@ -61,45 +68,60 @@ impl Connection {
     pub(super) async fn call<T: FromRedisValue>(
         &self,
         call: &ScriptInvocation<'_>,
-    ) -> RedisResult<T> {
+    ) -> Result<T, RedisCallError> {
         let open = self.open().await?;
-        match open.call(call).await {
+        match open.call(call).await.map_err(|error| self.error(&error)) {
             Err(error) if needs_new_connection(&error) => {
-                self.discard(&open).await;
-                self.open().await?.call(call).await
+                self.discard(&open, error).await;
+                self.open().await?.call(call).await.map_err(|error| self.error(&error))
             }
             result => result,
         }
     }
 
-    async fn open(&self) -> RedisResult<OpenConnection> {
+    async fn open(&self) -> Result<OpenConnection, RedisCallError> {
         let mut state = self.state.lock().await;
         match &state.open {
             Some(open) if open.is_silent() => state.open = None,
             Some(open) => return Ok(open.clone()),
             None => {}
         }
-        if state.tried_at.is_some_and(|tried_at| tried_at.elapsed() < PAUSE) {
-            return Err((ErrorKind::Io, "the connection failed just now").into());
+        if let Some(failure) = &state.failure
+            && state.tried_at.is_some_and(|tried_at| tried_at.elapsed() < PAUSE)
+        {
+            return Err(failure.clone());
         }
         state.tried_at = Some(Instant::now());
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
-        let multiplexed = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let connected = self.client.get_multiplexed_async_connection_with_config(&config).await;
+        let multiplexed = match connected {
+            Ok(multiplexed) => multiplexed,
+            Err(error) => {
+                state.tried_at = Some(Instant::now());
+                return Err(state.failure.insert(self.error(&error)).clone());
+            }
+        };
         if !self.eviction_checked.load(Ordering::Relaxed) {
             tokio::spawn(check_eviction(multiplexed.clone(), Arc::clone(&self.eviction_checked)));
         }
+        state.failure = None;
         let open = OpenConnection { multiplexed, silent_since: Arc::default() };
         Ok(state.open.insert(open).clone())
     }
 
     /// Discards a failed connection, unless it has been replaced already.
-    async fn discard(&self, failed: &OpenConnection) {
+    async fn discard(&self, failed: &OpenConnection, error: RedisCallError) {
         let mut state = self.state.lock().await;
         let is_failed =
             |open: &OpenConnection| Arc::ptr_eq(&open.silent_since, &failed.silent_since);
         if state.open.as_ref().is_some_and(is_failed) {
             state.open = None;
+            state.failure = Some(error);
         }
+    }
+
+    fn error(&self, error: &RedisError) -> RedisCallError {
+        RedisCallError::new(error, self.client.get_connection_info().redis_settings().password())
     }
 }
 
@@ -122,11 +144,11 @@ impl OpenConnection {
     }
 }
 
-/// Whether an error is one of the connection, not a reply of the server to this call.
-fn needs_new_connection(error: &RedisError) -> bool {
-    error.is_io_error()
-        || error.is_unrecoverable_error()
-        || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+/// Whether another connection may help.
+fn needs_new_connection(error: &RedisCallError) -> bool {
+    use RedisErrorKind::{MalformedResponse, Replica, Unreachable};
+
+    matches!(error.kind(), Unreachable | MalformedResponse | Replica)
 }
 
 async fn check_eviction(mut connection: MultiplexedConnection, checked: Arc<AtomicBool>) {
@@ -140,5 +162,26 @@ async fn check_eviction(mut connection: MultiplexedConnection, checked: Arc<Atom
             telemetry::redis_may_evict(policy);
         }
         None => telemetry::redis_eviction_unknown(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::Script;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn each_call_without_a_connection_has_the_real_cause() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let connection = Connection::new(Client::open(format!("redis://{closed}")).unwrap());
+        let script = Script::new("return 1");
+
+        for _ in 0..3 {
+            let error = connection.call::<u8>(&script.prepare_invoke()).await.unwrap_err();
+            assert_eq!(error.kind(), RedisErrorKind::Unreachable);
+            let text = error.to_string();
+            assert!(text.contains("cannot be reached: Connection refused"), "{text}");
+        }
     }
 }

@@ -1,7 +1,11 @@
 //! Claims on a Redis server.
 
+mod address;
 mod connection;
+mod error;
 mod scripts;
 mod store;
 
-pub use store::{RedisStore, RedisStoreError};
+pub use address::RedisStoreError;
+pub use error::{RedisCallError, RedisErrorKind};
+pub use store::RedisStore;

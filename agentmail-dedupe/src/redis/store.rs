@@ -1,14 +1,18 @@
-use std::{error::Error, fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use redis::{
-    Client, FromRedisValue, IntoConnectionInfo, Script, ScriptInvocation,
+    Client, FromRedisValue, Script, ScriptInvocation,
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
 
 use crate::{
     key::ClaimKey,
     owner::Owner,
-    redis::{connection::Connection, scripts::Scripts},
+    redis::{
+        address::{self, RedisStoreError},
+        connection::Connection,
+        scripts::Scripts,
+    },
     store::{BoxError, ClaimOutcome, ClaimStore, LeaseState},
 };
 
@@ -18,7 +22,9 @@ use crate::{
 /// Each call is one Lua script, called by its hash: one atomic step and one round trip. A clone is
 /// a handle to the same connection. The store connects at the first call. It connects again when
 /// the connection breaks, when the server sends nothing for 10 seconds, or when the server is no
-/// longer the primary. While the server is down, also at the start of the process, each call fails.
+/// longer the primary. While the server is down, also at the start of the process, each call fails
+/// with a [`RedisCallError`](crate::RedisCallError), which names the cause.
+/// [`Claims::check`](crate::Claims::check) finds a wrong setup when the process starts.
 ///
 /// ```
 /// # use agentmail_dedupe::{Claims, RedisStore};
@@ -35,7 +41,8 @@ use crate::{
 ///   handled again if they are delivered again. `appendonly yes` with `appendfsync always` loses no
 ///   record that the server has confirmed. `everysec` loses up to a second.
 /// - **Failover** to a replica is asynchronous: the replica may lack the last records.
-/// - **Cluster**: the client connects to one server. Use a server that is not part of a cluster.
+/// - **Cluster and Sentinel**: the client connects to one server. Use the address of a server that
+///   is not part of a cluster, or of a proxy that leads to the primary.
 /// - **Permissions** (ACL): `+evalsha +eval +script|load +get +set +del +pexpire` on the keys of
 ///   the prefix, and `+info` for the warning about eviction.
 ///
@@ -49,23 +56,22 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Takes the address of a server: `redis://[user:password@]host[:port][/database]`.
+    /// Takes the address of a server: `redis://[user:password@]host[:port][/database]`. Does not
+    /// connect.
     ///
-    /// `rediss://` is TLS, which needs the feature `redis-tls`. It trusts the certificates of the
-    /// system. Keys begin with `agentmail:`.
+    /// Percent-encode the user name and the password: for example, write `%23` for `#`, `%2F` for
+    /// `/` and `%25` for `%`. `rediss://` is TLS, which needs the feature `redis-tls`. It trusts
+    /// the certificates of the system. Keys begin with `agentmail:`.
     ///
     /// # Errors
     ///
-    /// The address is malformed, or it needs TLS and the feature is off.
+    /// The address is malformed, or it needs TLS and the feature is off. The error names the part
+    /// that is wrong, and shows no part of the address.
     pub fn new(url: &str) -> Result<Self, RedisStoreError> {
-        if cfg!(not(feature = "redis-tls")) && TLS_SCHEMES.iter().any(|tls| url.starts_with(tls)) {
-            return Err(RedisStoreError(Cause::Tls));
-        }
         #[cfg(feature = "redis-tls")]
         choose_cryptography();
-        let address = |error| RedisStoreError(Cause::Address(error));
-        let info = url.into_connection_info().map_err(address)?;
-        let client = Client::open(info.set_tcp_settings(tcp_settings())).map_err(address)?;
+        let info = address::parse(url)?.set_tcp_settings(tcp_settings());
+        let client = Client::open(info).map_err(|_| RedisStoreError::Malformed)?;
         Ok(Self {
             prefix: "agentmail:".into(),
             scripts: Arc::new(Scripts::new()),
@@ -140,41 +146,6 @@ impl fmt::Debug for RedisStore {
     }
 }
 
-/// The error returned for an address that is not usable as that of a Redis server.
-pub struct RedisStoreError(Cause);
-
-enum Cause {
-    Address(redis::RedisError),
-    Tls,
-}
-
-impl fmt::Display for RedisStoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Cause::Address(_) => "the address of the Redis server cannot be used",
-            Cause::Tls => "the address of the Redis server needs the feature `redis-tls`",
-        })
-    }
-}
-
-/// Shows the sentence of `Display`, for a `main` that returns this error.
-impl fmt::Debug for RedisStoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl Error for RedisStoreError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match &self.0 {
-            Cause::Address(error) => Some(error),
-            Cause::Tls => None,
-        }
-    }
-}
-
-const TLS_SCHEMES: [&str; 2] = ["rediss:", "valkeys:"];
-
 /// Limits a time to 100 years, because a longer one overflows the server's clock.
 fn millis(time: Duration) -> u64 {
     const CENTURY: u64 = 100 * 365 * 24 * 3_600 * 1_000;
@@ -209,25 +180,6 @@ fn choose_cryptography() {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn refuses_a_malformed_address_with_a_sentence() {
-        let error = RedisStore::new("http://user:password@localhost").unwrap_err();
-
-        assert_eq!(error.to_string(), "the address of the Redis server cannot be used");
-        assert_eq!(format!("{error:?}"), error.to_string());
-        assert!(error.source().is_some());
-    }
-
-    #[test]
-    fn an_address_with_tls_needs_the_feature() {
-        for url in ["rediss://localhost", "valkeys://localhost"] {
-            let refused = RedisStore::new(url).err().map(|error| error.to_string());
-            let sentence = "the address of the Redis server needs the feature `redis-tls`";
-            let expected = (!cfg!(feature = "redis-tls")).then_some(sentence);
-            assert_eq!(refused.as_deref(), expected, "{url}");
-        }
-    }
 
     #[test]
     fn a_time_is_between_a_millisecond_and_a_century() {
