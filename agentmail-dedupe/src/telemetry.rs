@@ -2,7 +2,8 @@
 
 use std::{
     error::Error,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use tracing::field::display;
@@ -44,17 +45,31 @@ pub struct DedupeStats {
     pub completions_abandoned: u64,
 }
 
-/// The counters of a [`Claims`](crate::Claims).
+/// The counters of a [`Claims`](crate::Claims), and whether its store works.
 #[derive(Debug, Default)]
-pub(crate) struct Telemetry(Mutex<DedupeStats>);
+pub(crate) struct Telemetry(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    stats: DedupeStats,
+    outage: Option<Outage>,
+}
+
+/// The time from a claim that failed to the next one that succeeds.
+#[derive(Debug)]
+struct Outage {
+    since: Instant,
+    failed_claims: u64,
+}
 
 impl Telemetry {
     pub(crate) fn stats(&self) -> DedupeStats {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lock().stats
     }
 
     pub(crate) fn claimed(&self) {
         self.count(|stats| &mut stats.claimed);
+        self.store_works();
     }
 
     pub(crate) fn refused(&self, key: ClaimKey, error: &ClaimError) {
@@ -63,6 +78,7 @@ impl Telemetry {
             ClaimError::InFlight => self.count(|stats| &mut stats.in_flight),
             ClaimError::Unavailable(error) => {
                 self.count(|stats| &mut stats.unavailable);
+                self.store_failed(error);
                 warn("a message could not be claimed", key, error);
             }
         }
@@ -70,7 +86,34 @@ impl Telemetry {
 
     pub(crate) fn unclaimed(&self, key: ClaimKey, error: &StoreError) {
         self.count(|stats| &mut stats.unclaimed);
+        self.store_failed(error);
         warn("a message is handled without a claim, and so is each copy of it", key, error);
+    }
+
+    /// A claim was granted: an outage has ended.
+    pub(crate) fn store_works(&self) {
+        let outage = self.lock().outage.take();
+        if let Some(Outage { since, failed_claims }) = outage {
+            let seconds = since.elapsed().as_secs();
+            tracing::info!(target: TARGET, failed_claims, seconds, "the claim store works again");
+        }
+    }
+
+    /// A claim has failed: the first one begins an outage.
+    fn store_failed(&self, error: &StoreError) {
+        if let StoreError::Failed(_) | StoreError::Timeout { .. } = error {
+            let begin = || Outage { since: Instant::now(), failed_claims: 0 };
+            let failed_claims = {
+                let mut state = self.lock();
+                let outage = state.outage.get_or_insert_with(begin);
+                outage.failed_claims = outage.failed_claims.saturating_add(1);
+                outage.failed_claims
+            };
+            if failed_claims == 1 {
+                let source = error.source().map(display);
+                tracing::warn!(target: TARGET, %error, source, "the claim store has failed");
+            }
+        }
     }
 
     pub(crate) fn completed(&self) {
@@ -124,9 +167,13 @@ impl Telemetry {
     }
 
     fn count(&self, counter: impl FnOnce(&mut DedupeStats) -> &mut u64) {
-        let mut stats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let counter = counter(&mut stats);
+        let mut state = self.lock();
+        let counter = counter(&mut state.stats);
         *counter = counter.saturating_add(1);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
