@@ -8,6 +8,7 @@ use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 use crate::{
     background::Background,
+    check::{self, CheckError},
     claim::Claim,
     config::ClaimsConfig,
     error::{ClaimError, StoreError},
@@ -65,6 +66,38 @@ impl Claims {
                 background: OnceLock::new(),
             }),
         }
+    }
+
+    /// Checks that messages can be claimed: call this when the process starts.
+    ///
+    /// It claims random keys, renews and releases them, as handlers would. It finds, for example, a
+    /// server that is down, a wrong password, a missing permission, a cluster and a replica. A
+    /// [`MemoryStore`](crate::MemoryStore) passes unless it is full. Each call has the
+    /// [deadline](ClaimsConfig::deadline). Nothing is counted in [`stats`](Self::stats).
+    ///
+    /// It is up to you whether the process starts if the check fails. If it does, messages are
+    /// refused until the store works, and the check need not be repeated.
+    ///
+    /// # Errors
+    ///
+    /// A message could not be claimed at this moment. The error names the cause.
+    ///
+    /// # Example: a process that does not start without its store
+    ///
+    /// ```
+    /// # use agentmail_dedupe::{CheckError, Claims, MemoryStore};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), CheckError> {
+    /// let claims = Claims::new(MemoryStore::new()); // or `RedisStore::new(url)?`
+    /// claims.check().await?;
+    /// // … serve …
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn check(&self) -> Result<(), CheckError> {
+        check::check(self.background()?).await?;
+        self.shared.telemetry.store_works();
+        Ok(())
     }
 
     /// Claims a message before its handler runs.

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod background;
+mod check;
 mod claim;
 mod claims;
 mod config;
@@ -18,6 +19,7 @@ mod telemetry;
 #[cfg(feature = "test-util")]
 pub mod testing;
 
+pub use check::CheckError;
 pub use claim::Claim;
 pub use claims::Claims;
 pub use config::{ClaimsConfig, LeaseError};

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 pub use agentmail_dedupe::{
-    BoxError, Claim, ClaimError, ClaimKey, ClaimOutcome, ClaimStore, Claims, ClaimsConfig,
-    DedupeStats, LeaseError, LeaseState, MemoryStore, Owner, OwnerError, StoreError,
+    BoxError, CheckError, Claim, ClaimError, ClaimKey, ClaimOutcome, ClaimStore, Claims,
+    ClaimsConfig, DedupeStats, LeaseError, LeaseState, MemoryStore, Owner, OwnerError, StoreError,
 };
 #[cfg(feature = "redis")]
 pub use agentmail_dedupe::{RedisCallError, RedisErrorKind, RedisStore, RedisStoreError};

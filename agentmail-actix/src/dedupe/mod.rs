@@ -84,8 +84,8 @@ mod transform;
 
 #[doc(inline)]
 pub use agentmail_receive::dedupe::{
-    BoxError, Claim, ClaimError, ClaimKey, ClaimOutcome, ClaimStore, Claims, ClaimsConfig,
-    DedupeStats, LeaseError, LeaseState, MemoryStore, Owner, OwnerError, StoreError,
+    BoxError, CheckError, Claim, ClaimError, ClaimKey, ClaimOutcome, ClaimStore, Claims,
+    ClaimsConfig, DedupeStats, LeaseError, LeaseState, MemoryStore, Owner, OwnerError, StoreError,
 };
 #[cfg(feature = "redis")]
 #[doc(inline)]

@@ -77,8 +77,8 @@ mod service;
 
 #[doc(inline)]
 pub use agentmail_receive::dedupe::{
-    BoxError, Claim, ClaimError, ClaimKey, ClaimOutcome, ClaimStore, Claims, ClaimsConfig,
-    DedupeStats, LeaseError, LeaseState, MemoryStore, Owner, OwnerError, StoreError,
+    BoxError, CheckError, Claim, ClaimError, ClaimKey, ClaimOutcome, ClaimStore, Claims,
+    ClaimsConfig, DedupeStats, LeaseError, LeaseState, MemoryStore, Owner, OwnerError, StoreError,
 };
 #[cfg(feature = "redis")]
 #[doc(inline)]

@@ -1,0 +1,98 @@
+use std::{error::Error, fmt, sync::Arc};
+
+use tokio::task::JoinSet;
+
+use crate::{
+    background::Background,
+    error::StoreError,
+    key::ClaimKey,
+    owner::Owner,
+    store::{BoxError, ClaimOutcome, LeaseState},
+};
+
+/// Why a store failed [`Claims::check`](crate::Claims::check).
+///
+/// `Display` and `Debug` show one sentence with the whole cause, for a `main` that returns this
+/// error.
+pub struct CheckError(StoreError);
+
+impl CheckError {
+    /// Returns the error of the call that failed.
+    #[must_use]
+    pub const fn store_error(&self) -> &StoreError {
+        &self.0
+    }
+}
+
+impl From<StoreError> for CheckError {
+    fn from(error: StoreError) -> Self {
+        Self(error)
+    }
+}
+
+impl fmt::Display for CheckError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "messages cannot be claimed: {}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for CheckError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Error for CheckError {}
+
+/// How many keys a check claims. On a server of a cluster or behind a proxy, some keys may work.
+const KEYS: usize = 16;
+
+/// Claims, renews and releases random keys.
+pub(crate) async fn check(background: &Arc<Background>) -> Result<(), StoreError> {
+    if !background.store().may_wait() {
+        return check_key(background).await;
+    }
+    let mut checks = JoinSet::new();
+    for _ in 0..KEYS {
+        let background = Arc::clone(background);
+        checks.spawn(async move { check_key(&background).await });
+    }
+    // Waits for all: one that is cancelled would not release its key.
+    let mut outcome = Ok(());
+    while let Some(check) = checks.join_next().await {
+        outcome = outcome.and(check.unwrap_or_else(|panic| Err(StoreError::Failed(panic.into()))));
+    }
+    outcome
+}
+
+async fn check_key(background: &Background) -> Result<(), StoreError> {
+    let (key, owner, lease) = (random_key(), Owner::random(), background.config().lease());
+    let store = || background.store();
+
+    let claimed = background.call(store().claim(key, owner, lease)).await?;
+    let renewed = background.call(store().renew(key, owner, lease)).await;
+    // Released even if the renewal failed.
+    background.call(store().release(key, owner)).await?;
+    match (claimed, renewed?) {
+        (ClaimOutcome::Granted, LeaseState::Held) => Ok(()),
+        (ClaimOutcome::Granted, LeaseState::Lost) => {
+            Err(StoreError::Failed(BoxError::from("the store lost a claim at once")))
+        }
+        (ClaimOutcome::AlreadyHandled | ClaimOutcome::InFlight, _) => {
+            Err(StoreError::Failed(BoxError::from("the store did not grant a new key")))
+        }
+    }
+}
+
+fn random_key() -> ClaimKey {
+    let mut message = [0; 32];
+    let (halves, _) = message.as_chunks_mut::<16>();
+    halves.iter_mut().for_each(|half| *half = *Owner::random().as_bytes());
+    ClaimKey::new("a check of the store", message)
+}
