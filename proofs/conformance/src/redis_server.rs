@@ -14,7 +14,7 @@ use std::{
 pub struct RedisServer {
     port: u16,
     folder: PathBuf,
-    options: Vec<String>,
+    arguments: Vec<String>,
     process: Option<Child>,
 }
 
@@ -25,6 +25,30 @@ impl RedisServer {
     ///
     /// `redis-server` is not installed, or does not start.
     pub fn start(options: &[&str]) -> io::Result<Self> {
+        Self::start_with(|port, folder| {
+            let always =
+                ["--bind", "127.0.0.1", "--save", "", "--enable-debug-command", "local", "--port"];
+            let own = [port, "--dir", folder];
+            Ok([&always[..], &own, options].concat().iter().map(ToString::to_string).collect())
+        })
+    }
+
+    /// Starts a Sentinel.
+    ///
+    /// # Errors
+    ///
+    /// `redis-server` is not installed, or does not start.
+    pub fn start_sentinel() -> io::Result<Self> {
+        Self::start_with(|port, folder| {
+            let file = format!("{folder}/sentinel.conf");
+            std::fs::write(&file, format!("bind 127.0.0.1\nport {port}\ndir {folder}\n"))?;
+            Ok(vec![file, "--sentinel".into()])
+        })
+    }
+
+    fn start_with(
+        arguments: impl FnOnce(&str, &str) -> io::Result<Vec<String>>,
+    ) -> io::Result<Self> {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
 
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
@@ -32,8 +56,8 @@ impl RedisServer {
             std::env::temp_dir().join(format!("agentmail-redis-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let options = options.iter().map(ToString::to_string).collect();
-        let mut server = Self { port, folder, options, process: None };
+        let arguments = arguments(&port.to_string(), &folder.to_string_lossy())?;
+        let mut server = Self { port, folder, arguments, process: None };
         server.resume()?;
         Ok(server)
     }
@@ -58,11 +82,7 @@ impl RedisServer {
     /// The server does not start.
     pub fn resume(&mut self) -> io::Result<()> {
         let process = Command::new("redis-server")
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-            .args(["--enable-debug-command", "local"])
-            .args(&self.options)
-            .arg("--dir")
-            .arg(&self.folder)
+            .args(&self.arguments)
             .stdout(Stdio::null())
             .spawn()
             .map_err(|error| {
