@@ -2,7 +2,7 @@
 """Checks that two processes of a receiver that share a Redis server handle each message once.
 
 Usage: scripts/once.py BINARY             copies at the same time, a failing handler, a process killed while
-                                          it handles a message, TLS
+                                          it handles a message, TLS, a server that cannot be used
        scripts/once.py BINARY --outages   50,000 deliveries by a sender that retries, while the Redis server is
                                           frozen, killed, restarted and out of memory. Takes minutes.
 
@@ -12,6 +12,7 @@ these lines. It starts the Redis server on a free port, with a new folder for it
 
 import http.client
 import itertools
+import os
 import re
 import signal
 import socket
@@ -151,6 +152,14 @@ def a_message_is_handled_again_after_its_process_was_killed(redis, binary):
     victim.process.wait()
 
 
+def error_at_start(binary, **variables):
+    """Starts a receiver that must end by itself, and returns what it prints."""
+    environment = dict(os.environ, WEBHOOK_SIGNING_SECRET=receivers.SECRET, LISTEN="127.0.0.1:0", **variables)
+    ended = subprocess.run([binary], env=environment, capture_output=True, text=True, timeout=60)
+    check("exit status", ended.returncode, 1)
+    return ended.stdout + ended.stderr
+
+
 def over_tls_as_a_user_with_few_rights(binary):
     with tempfile.TemporaryDirectory() as folder:
         key, certificate, port = f"{folder}/key.pem", f"{folder}/certificate.pem", free_port()
@@ -162,13 +171,25 @@ def over_tls_as_a_user_with_few_rights(binary):
         rights = "+evalsha +eval +script|load +get +set +del +pexpire +info".split()
         redis.query("ACL", "SETUSER", "receiver", "on", ">pass-word", "~agentmail:*", *rights)
         url = f"rediss://receiver:pass-word@localhost:{port}"
-        for trusted, name, statuses in [(certificate, "trusted", [500, 200, 200]), ("/dev/null", "untrusted", [503, 503, 503])]:
-            process = Receiver(binary, REDIS_URL=url, SSL_CERT_FILE=trusted, HANDLER_FAILURES="1")
-            sender = Sender(process)
-            check(f"{name} certificate", [sender.send(name) for _ in range(3)], statuses)
-            process.stop()
-            check("the password in the log", "pass-word" in "".join(process.log), False)
+        process = Receiver(binary, REDIS_URL=url, SSL_CERT_FILE=certificate, HANDLER_FAILURES="1")
+        sender = Sender(process)
+        check("trusted certificate", [sender.send("trusted") for _ in range(3)], [500, 200, 200])
+        process.stop()
+        check("the password in the log", "pass-word" in "".join(process.log), False)
+        error = error_at_start(binary, REDIS_URL=url, SSL_CERT_FILE="/dev/null")
+        check("untrusted certificate", "cannot be reached: invalid peer certificate" in error, True)
+        check("the password in the error", "pass-word" in error, False)
         redis.kill()
+
+
+def a_process_that_cannot_claim_does_not_start(binary):
+    for url, cause in [
+        (f"redis://:pass-word@127.0.0.1:{free_port()}", "the Redis server cannot be reached: Connection refused"),
+        ("redis-cluster://:pass-word@127.0.0.1", "REDIS_URL: the address of the Redis server has the scheme of a cluster"),
+    ]:
+        error = error_at_start(binary, REDIS_URL=url)
+        check(f"the error names the cause: {error}", cause in error, True)
+        check("the password in the error", "pass-word" in error, False)
 
 
 def a_server_that_may_evict_is_named_in_the_log(binary):
@@ -299,6 +320,7 @@ def main(binary, option=None):
             finally:
                 redis.kill()
         over_tls_as_a_user_with_few_rights(binary)
+        a_process_that_cannot_claim_does_not_start(binary)
         a_server_that_may_evict_is_named_in_the_log(binary)
     print(f"{receivers.passed} passed, {len(receivers.failures)} failed")
     return 1 if receivers.failures else 0

@@ -52,10 +52,12 @@ class Receiver:
         environment = dict(os.environ, WEBHOOK_SIGNING_SECRET=SECRET, LISTEN="127.0.0.1:0", **variables)
         environment.pop("RUST_LOG", None)
         self.process = subprocess.Popen([binary], env=environment, stdout=subprocess.PIPE, text=True)
-        address = re.search(r"http://([\d.]+):(\d+)", self.process.stdout.readline())
+        self.log = []
+        while not (address := re.search(r"http://([\d.]+):(\d+)", line := self.process.stdout.readline())):
+            assert line, f"{binary} has ended before it listened"
+            self.log.append(line)
         self.host, self.port = address[1], int(address[2])
         # Reads the whole log, so that the pipe never fills.
-        self.log = []
         self.reader = threading.Thread(target=lambda: self.log.extend(self.process.stdout))
         self.reader.start()
 

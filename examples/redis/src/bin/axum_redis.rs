@@ -110,6 +110,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         tracing::info!("shutting down");
     };
 
+    // A process that cannot claim would refuse every delivery. If it does not start, a rolling
+    // deployment keeps the old one. A supervisor must start it again until the server is up.
+    claims.check().await?;
+
     let address = env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:8080".into());
     let listener = TcpListener::bind(&address)
         .await
