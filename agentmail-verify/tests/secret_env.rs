@@ -22,6 +22,7 @@ fn cases() -> Vec<(&'static str, Option<OsString>)> {
         ("accepted", Some("whsec_test_secret".into())),
         ("not set", None),
         ("not UTF-8", Some(not_utf8())),
+        ("zero-width space", Some("hush\u{200b}".into())),
         ("empty", Some("".into())),
         ("whitespace", Some("hush\n".into())),
     ]
@@ -74,7 +75,14 @@ fn one_case() {
             return assert_eq!(signature(outcome.unwrap()), signature(same));
         }
         "not set" => (SecretEnvErrorKind::NotSet, "the environment variable is not set"),
-        "not UTF-8" => (SecretEnvErrorKind::NotUtf8, "the environment variable is not UTF-8"),
+        "not UTF-8" => (
+            SecretEnvErrorKind::NotASecret(SecretError::NotUtf8),
+            "the signing secret is not UTF-8",
+        ),
+        "zero-width space" => (
+            SecretEnvErrorKind::NotASecret(SecretError::InvisibleCharacter),
+            "the signing secret has an invisible character, for example a zero-width space",
+        ),
         "empty" => {
             (SecretEnvErrorKind::NotASecret(SecretError::Empty), "the signing secret is empty")
         }

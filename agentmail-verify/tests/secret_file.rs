@@ -56,11 +56,21 @@ fn the_longest_allowed_file_is_read_whole() {
 fn an_error_names_the_path_and_the_cause_but_not_the_content() {
     let blank = SecretFileErrorKind::NotASecret(SecretError::SurroundingWhitespace);
     let empty = SecretFileErrorKind::NotASecret(SecretError::Empty);
+    let utf_16 = SecretFileErrorKind::NotASecret(SecretError::Utf16);
+    let mark = SecretFileErrorKind::NotASecret(SecretError::ByteOrderMark);
+    let control = SecretFileErrorKind::NotASecret(SecretError::ControlCharacter);
+    let little_endian = "hush\r\n".encode_utf16().flat_map(u16::to_le_bytes);
+    let big_endian = "hush\r\n".encode_utf16().flat_map(u16::to_be_bytes);
     for (name, content, kind, cause) in [
         ("empty", b"".to_vec(), empty, "the signing secret is empty"),
         ("blank", b"\n".to_vec(), empty, "the signing secret is empty"),
         ("two-line-ends", b"hush\n\n".to_vec(), blank, "whitespace at its start or end"),
         ("a-space", b" hush\n".to_vec(), blank, "whitespace at its start or end"),
+        ("utf-16", little_endian.collect(), utf_16, "is UTF-16"),
+        ("utf-16-be", big_endian.collect(), utf_16, "is UTF-16"),
+        ("mark", b"\xef\xbb\xbfhush\r\n".to_vec(), mark, "begins with a byte order mark"),
+        ("two-lines", b"hush\nhush\n".to_vec(), control, "for example a second line"),
+        ("nul", b"hush\0\n".to_vec(), control, "or NUL"),
         ("too-long", b"hush".repeat(1_025), SecretFileErrorKind::TooLong, "longer than 4096 bytes"),
         ("huge", b"hush".repeat(1 << 20), SecretFileErrorKind::TooLong, "longer than 4096 bytes"),
     ] {

@@ -204,7 +204,7 @@ FOUR = {"secrets": [[name, f"secret {name}"] for name in "abcd"]}
 accepted("secrets", "the last secret of four", headers=both(NOW, MAIL, "secret d"), label="d", **FOUR)
 refused("secrets", "a fifth secret", "mismatch", headers=both(NOW, MAIL, "secret e"), **FOUR)
 for name, secret in [("looks like base64", "whsec_c2VjcmV0"), ("looks like hex", "deadbeef"), ("two words", "two words"),
-                     ("longer than a block", "k" * 200), ("exactly a block", "k" * 64), ("one byte", "k"), ("not UTF-8", "k\xff\xfe")]:
+                     ("longer than a block", "k" * 200), ("exactly a block", "k" * 64), ("one byte", "k"), ("not ASCII", "\xc3\xbc")]:
     accepted("secrets", f"a secret that {name}", headers=both(NOW, MAIL, secret), secrets=[["default", secret]], threats=[16])
 
 for name, now, end, accepts in [("in its last second", NOW, NOW, True), ("one second past its end", NOW, NOW - 1, False),

@@ -22,8 +22,8 @@ impl Secret {
     ///
     /// # Errors
     ///
-    /// Fails if the variable is not set, is not UTF-8, or is not a valid secret. The error names
-    /// the variable and the cause, never the text.
+    /// Fails if the variable is not set, or if its value cannot be a secret, for example because it
+    /// is not UTF-8. The error names the variable and the cause, never the text.
     pub fn from_env(name: &str) -> Result<Self, SecretEnvError> {
         read(name).map_err(|kind| SecretEnvError { name: name.to_owned(), kind })
     }
@@ -56,7 +56,6 @@ impl fmt::Display for SecretEnvError {
         write!(f, "{}: ", self.name)?;
         match &self.kind {
             SecretEnvErrorKind::NotSet => f.write_str("the environment variable is not set"),
-            SecretEnvErrorKind::NotUtf8 => f.write_str("the environment variable is not UTF-8"),
             SecretEnvErrorKind::NotASecret(error) => error.fmt(f),
         }
     }
@@ -70,9 +69,7 @@ setup_error!(SecretEnvError);
 pub enum SecretEnvErrorKind {
     /// The variable is not set.
     NotSet,
-    /// The variable is not UTF-8.
-    NotUtf8,
-    /// The text is not a valid secret.
+    /// The value is not a valid secret.
     NotASecret(SecretError),
 }
 
@@ -80,6 +77,5 @@ fn read(name: &str) -> Result<Secret, SecretEnvErrorKind> {
     let value = env::var_os(name).ok_or(SecretEnvErrorKind::NotSet)?;
     let bytes = Zeroizing::new(value.into_encoded_bytes());
     // The encoding is a superset of UTF-8 on every platform.
-    let text = str::from_utf8(&bytes).map_err(|_| SecretEnvErrorKind::NotUtf8)?;
-    Secret::new(text).map_err(SecretEnvErrorKind::NotASecret)
+    Secret::new(&bytes).map_err(SecretEnvErrorKind::NotASecret)
 }

@@ -6,6 +6,7 @@ mod env;
 mod file;
 #[expect(clippy::module_inception, reason = "the folder is named after its main type")]
 mod secret;
+mod text;
 
 #[cfg(feature = "std")]
 pub use env::{SecretEnvError, SecretEnvErrorKind};

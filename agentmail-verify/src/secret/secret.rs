@@ -3,6 +3,7 @@ use core::fmt;
 use crate::{
     label::Label,
     mac::{Key, Mac},
+    secret::text,
     setup_error::setup_error,
     timestamp::Timestamp,
 };
@@ -33,18 +34,16 @@ impl Secret {
     /// Takes the secret as the service showed it. Its bytes are the key: nothing is decoded, and no
     /// prefix is removed.
     ///
+    /// Quotes and `NAME=` are accepted, because they may be a part of a secret. They are a common
+    /// cause of signatures that do not match.
+    ///
     /// # Errors
     ///
-    /// Fails if the text is empty, or has whitespace at either end. The line end of a file is the
-    /// most common cause of signatures that do not match.
+    /// Fails if the text cannot be a secret, because the tool that wrote it has changed it. Each
+    /// [`SecretError`] is such a cause, for example the line end of a file, or a byte order mark.
     pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, SecretError> {
         let key = secret.as_ref();
-        if key.is_empty() {
-            return Err(SecretError::Empty);
-        }
-        if has_whitespace_at_an_end(key) {
-            return Err(SecretError::SurroundingWhitespace);
-        }
+        text::check(key)?;
         Ok(Self { key: Key::new(key), label: Label::default() })
     }
 
@@ -90,6 +89,18 @@ pub enum SecretError {
     Empty,
     /// The text begins or ends with whitespace, or consists of whitespace.
     SurroundingWhitespace,
+    /// The bytes are not UTF-8.
+    NotUtf8,
+    /// The bytes are UTF-16: they begin with its byte order mark, or every other byte is NUL.
+    Utf16,
+    /// The text begins with the byte order mark of UTF-8.
+    ByteOrderMark,
+    /// The text contains a control character, for example NUL, a tab, or the end of a line.
+    ControlCharacter,
+    /// The text contains a character that is not visible, for example a zero-width space.
+    InvisibleCharacter,
+    /// The text contains U+FFFD, which programs write in place of bytes that they cannot decode.
+    ReplacementCharacter,
 }
 
 impl fmt::Display for SecretError {
@@ -99,18 +110,27 @@ impl fmt::Display for SecretError {
             Self::SurroundingWhitespace => {
                 "the signing secret has whitespace at its start or end, for example a newline"
             }
+            Self::NotUtf8 => "the signing secret is not UTF-8",
+            Self::Utf16 => {
+                "the signing secret is UTF-16: save it as UTF-8 without a byte order mark"
+            }
+            Self::ByteOrderMark => {
+                "the signing secret begins with a byte order mark: save it as UTF-8 without one"
+            }
+            Self::ControlCharacter => {
+                "the signing secret has a control character, for example a second line or NUL"
+            }
+            Self::InvisibleCharacter => {
+                "the signing secret has an invisible character, for example a zero-width space"
+            }
+            Self::ReplacementCharacter => {
+                "the signing secret has U+FFFD: a program could not decode the original text"
+            }
         })
     }
 }
 
 setup_error!(SecretError);
-
-fn has_whitespace_at_an_end(key: &[u8]) -> bool {
-    match str::from_utf8(key) {
-        Ok(text) => text.trim().len() != text.len(),
-        Err(_) => key.trim_ascii().len() != key.len(),
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -135,7 +155,6 @@ mod tests {
                 "{text:?}"
             );
         }
-        assert_eq!(Secret::new(b"\xff\n").unwrap_err(), SecretError::SurroundingWhitespace);
     }
 
     #[test]
@@ -152,9 +171,13 @@ mod tests {
     }
 
     #[test]
-    fn takes_any_other_bytes_as_they_are() {
-        for key in [&b"s"[..], b"whsec_c2VjcmV0", b"two words", b"\xff\x00\xfe", &[b'k'; 1_000]] {
-            assert!(Secret::new(key).is_ok());
+    fn takes_any_other_text_as_it_is() {
+        for key in
+            ["s", "whsec_c2VjcmV0", "two words", "\"quoted\"", "Schlüssel", &"k".repeat(1_000)]
+        {
+            let secret = Secret::new(key).unwrap();
+
+            assert_eq!(secret.key.mac(b"", b""), Key::new(key.as_bytes()).mac(b"", b""), "{key}");
         }
     }
 }
