@@ -26,7 +26,7 @@ pub use rejection::WebhookRejection;
 pub use agentmail_receive::CacheConfig;
 #[doc(inline)]
 pub use agentmail_receive::{
-    MessageKey, Refusal, RefusalResponse, Source, Tenant, WebhookConfig, path_segment,
+    MessageKey, Refusal, RefusalResponse, SecretFile, Source, Tenant, WebhookConfig, path_segment,
 };
 #[doc(inline)]
 pub use agentmail_verify::{

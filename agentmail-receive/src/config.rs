@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use crate::{
     refusal::Refusal,
     response::{RefusalResponse, RefusalStyle},
-    source::{Lookup, Source, Tenant},
+    source::{Lookup, SecretFile, Source, Tenant},
 };
 
 /// Settings for receiving deliveries: where secrets come from, and the limits on body size and
@@ -171,6 +171,12 @@ impl From<Arc<Verifier>> for WebhookConfig {
 impl From<Tenant> for WebhookConfig {
     fn from(tenant: Tenant) -> Self {
         Self::new(tenant)
+    }
+}
+
+impl From<SecretFile> for WebhookConfig {
+    fn from(file: SecretFile) -> Self {
+        Self::new(file)
     }
 }
 

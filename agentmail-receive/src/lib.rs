@@ -29,4 +29,4 @@ pub use rejection::Rejection;
 pub use response::RefusalResponse;
 #[cfg(feature = "cache")]
 pub use source::CacheConfig;
-pub use source::{Lookup, RequestHead, Source, Tenant, path_segment};
+pub use source::{Lookup, RequestHead, SecretFile, Source, Tenant, path_segment};

@@ -218,6 +218,7 @@ impl Checked {
         body: Bytes,
     ) -> Result<Delivery, Refusal> {
         let delivery = Delivery::verify(self.tenant.verifier(), &self.headers, body, self.now)?;
+        self.tenant.record(delivery.receipt());
         let style = Arc::clone(config.style());
         let delivery = delivery.accepted(style, origin, config.body_timeout());
         if self.tenant.agent_id().is_some() {

@@ -3,10 +3,11 @@
 use std::{
     collections::BTreeSet,
     error::Error,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use agentmail_verify::Receipt;
+use agentmail_verify::{Label, Receipt};
 use tokio::runtime::Handle;
 use tracing::Level;
 
@@ -15,6 +16,7 @@ use crate::{
     origin::Origin,
     refusal::Refusal,
     rejection::Rejection,
+    source::Change,
 };
 
 const TARGET: &str = "agentmail";
@@ -112,6 +114,35 @@ pub(crate) fn lookup_failed(error: &(dyn Error + 'static)) {
 
 pub(crate) fn lookup_panicked() {
     tracing::error!(target: TARGET, "the lookup of a tenant panicked");
+}
+
+/// Logs once that a secret file cannot be loaded. The fault names the file.
+pub(crate) fn secret_file_failed(fault: &str, in_use: Label) {
+    tracing::error!(target: TARGET, fault, %in_use, "cannot load the secret");
+}
+
+pub(crate) fn secret_file_recovered(file: &Path) {
+    tracing::info!(target: TARGET, ?file, "the secret can be loaded again");
+}
+
+pub(crate) fn secret_file_changed(file: &Path, change: &Change) {
+    match change {
+        Change::Loaded { new, former } => {
+            tracing::info!(target: TARGET, ?file, %new, %former, "loaded a new secret");
+        }
+        Change::Verified { secret } => {
+            tracing::info!(target: TARGET, ?file, %secret, "first delivery verified with this secret");
+        }
+        Change::Superseded { secret, end } => {
+            tracing::info!(target: TARGET, ?file, %secret, %end, "former secret accepted until its end");
+        }
+        Change::Ended { secret } => {
+            tracing::info!(target: TARGET, ?file, %secret, "former secret no longer accepted");
+        }
+        Change::Dropped { secret } => {
+            tracing::warn!(target: TARGET, ?file, %secret, "former secret dropped: too many secrets");
+        }
+    }
 }
 
 pub(crate) fn invalid_header(name: &str) {

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "cache")]
 mod cache;
+mod file;
 mod head;
 mod lookup;
 mod path;
@@ -11,6 +12,8 @@ mod tenant;
 
 #[cfg(feature = "cache")]
 pub use cache::CacheConfig;
+pub(crate) use file::Change;
+pub use file::SecretFile;
 pub use head::RequestHead;
 pub use lookup::Lookup;
 pub(crate) use lookup::LookupFuture;

@@ -4,6 +4,7 @@ use agentmail_verify::Verifier;
 use tokio::sync::watch;
 
 use super::{
+    file::{Reloaded, SecretFile},
     head::RequestHead,
     lookup::{ErasedLookup, Lookup, LookupFuture},
     tenant::Tenant,
@@ -16,7 +17,8 @@ use crate::refusal::Refusal;
 /// | --- | --- |
 /// | [`Verifier`], `Arc<Verifier>` | secrets that change with a restart |
 /// | [`Tenant`] | the same, for one agent only |
-/// | `tokio::sync::watch::Receiver<Arc<Verifier>>` | secrets that are replaced while the receiver runs |
+/// | [`SecretFile`] | a secret in a file that is replaced while the receiver runs |
+/// | `tokio::sync::watch::Receiver<Arc<Verifier>>` | the same, from another place |
 /// | [`Lookup`] | one secret per agent |
 ///
 /// The verifier is chosen once per delivery, when both headers have been parsed. A body that is
@@ -50,6 +52,7 @@ pub struct Source(Kind);
 #[derive(Clone)]
 enum Kind {
     Fixed(Tenant),
+    File(Reloaded),
     Watched(watch::Receiver<Arc<Verifier>>),
     LookedUp(Arc<ErasedLookup>),
 }
@@ -64,6 +67,7 @@ impl Source {
     pub(crate) fn find(&self, head: &RequestHead<'_>) -> Result<Found, Refusal> {
         Ok(match &self.0 {
             Kind::Fixed(tenant) => Found::Tenant(tenant.clone()),
+            Kind::File(file) => Found::Tenant(file.tenant()),
             // Cloned, so that the lock is released here.
             Kind::Watched(verifiers) => {
                 Found::Tenant(Tenant::any_agent(verifiers.borrow().clone()))
@@ -91,6 +95,12 @@ impl From<Tenant> for Source {
     }
 }
 
+impl From<SecretFile> for Source {
+    fn from(file: SecretFile) -> Self {
+        Self(Kind::File(file.start()))
+    }
+}
+
 impl From<watch::Receiver<Arc<Verifier>>> for Source {
     fn from(verifiers: watch::Receiver<Arc<Verifier>>) -> Self {
         Self(Kind::Watched(verifiers))
@@ -108,6 +118,7 @@ impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Kind::Fixed(tenant) => f.debug_tuple("Fixed").field(tenant).finish(),
+            Kind::File(file) => f.debug_tuple("File").field(file).finish(),
             Kind::Watched(verifiers) => {
                 let verifier = Arc::clone(&verifiers.borrow());
                 f.debug_tuple("Watched").field(&verifier).finish()

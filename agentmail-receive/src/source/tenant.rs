@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
-use agentmail_verify::{MailReceived, Verifier, from_json};
+use agentmail_verify::{MailReceived, Receipt, Verifier, from_json};
 
+use super::file::Proof;
 use crate::{
     identity::{Field, Identity},
     refusal::Refusal,
@@ -15,6 +16,8 @@ use crate::{
 pub struct Tenant {
     verifier: Arc<Verifier>,
     agent_id: Option<Arc<str>>,
+    /// `None`, unless the secrets are those of a file.
+    proofs: Option<Arc<[Proof]>>,
 }
 
 impl Tenant {
@@ -30,13 +33,18 @@ impl Tenant {
     ///
     /// With an empty id, every delivery is refused.
     pub fn new(verifier: impl Into<Arc<Verifier>>, agent_id: impl Into<Arc<str>>) -> Self {
-        Self { verifier: verifier.into(), agent_id: Some(agent_id.into()) }
+        Self { agent_id: Some(agent_id.into()), ..Self::any_agent(verifier) }
     }
 
     /// Accepts deliveries whether or not they name an agent. For one secret that several agents
     /// share.
     pub fn any_agent(verifier: impl Into<Arc<Verifier>>) -> Self {
-        Self { verifier: verifier.into(), agent_id: None }
+        Self { verifier: verifier.into(), agent_id: None, proofs: None }
+    }
+
+    /// Records which of the secrets have verified a delivery.
+    pub(super) fn with_proofs(self, proofs: Arc<[Proof]>) -> Self {
+        Self { proofs: Some(proofs), ..self }
     }
 
     /// Returns the secrets that are accepted.
@@ -52,6 +60,13 @@ impl Tenant {
 
     pub(crate) fn shared_agent_id(&self) -> Option<Arc<str>> {
         self.agent_id.clone()
+    }
+
+    /// Records that a secret has verified a delivery.
+    pub(crate) fn record(&self, receipt: &Receipt) {
+        if let Some(proofs) = &self.proofs {
+            Proof::record(proofs, receipt.label());
+        }
     }
 
     /// Checks that an authentic body may come from this tenant.

@@ -1,0 +1,120 @@
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use agentmail_verify::{Secret, SecretFileError, Tolerance, UnixTime};
+
+use super::{
+    reader::{Reader, Reloaded},
+    rotation::Rotation,
+};
+
+/// A signing secret in a file that is loaded again when it changes: a [`Source`](crate::Source).
+///
+/// The file is read as by [`Secret::from_file`]. A rotation needs no restart:
+///
+/// ```no_run
+/// use agentmail_receive::{SecretFile, WebhookConfig};
+///
+/// let config = WebhookConfig::new(SecretFile::new("/run/secrets/agentmail/signing-secret")?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # A new secret
+///
+/// When the file has another secret, that one is accepted too. A former secret is accepted until a
+/// newer one has verified a delivery, and for the [overlap](Self::with_overlap) after that. So a
+/// file with the wrong secret never stops the secret in use.
+///
+/// At most four secrets are accepted at once. If there are more:
+///
+/// - A secret that has verified no delivery is dropped, the oldest first.
+/// - A secret that has verified a delivery is dropped when three newer ones have done so too.
+///
+/// If the file has a former secret again, that one is the current one again, and the other one is a
+/// former secret. To drop a leaked secret at once, restart the process: it accepts the secret in
+/// the file only.
+///
+/// # A bad file
+///
+/// If the file is missing or cannot be a secret, the secrets in use stay. The cause is logged once,
+/// as an error.
+///
+/// # Labels
+///
+/// The labels of the secrets have their number and the time at which they were loaded, for example
+/// `#2 since 1764086400`.
+///
+/// # Thread
+///
+/// Converting it into a [`Source`](crate::Source) starts a thread, which reads the file. The thread
+/// ends when the source and all its clones are dropped. The conversion panics if the system cannot
+/// start a thread.
+///
+/// # Defaults
+///
+/// | setting | default |
+/// | --- | --- |
+/// | [`with_interval`](Self::with_interval) | 1 second |
+/// | [`with_overlap`](Self::with_overlap) | how long a delivery can be fresh: 600 seconds with the default tolerance |
+/// | [`with_tolerance`](Self::with_tolerance) | 300 seconds on both sides |
+#[derive(Debug)]
+#[must_use]
+pub struct SecretFile {
+    path: PathBuf,
+    first: Secret,
+    interval: Duration,
+    overlap: Option<Duration>,
+    tolerance: Tolerance,
+}
+
+impl SecretFile {
+    /// Reads the file for the first time.
+    ///
+    /// # Errors
+    ///
+    /// Fails in the same cases as [`Secret::from_file`].
+    pub fn new(path: impl AsRef<Path>) -> Result<Self, SecretFileError> {
+        let (path, first) = (path.as_ref().to_path_buf(), Secret::from_file(path)?);
+        let (interval, tolerance) = (Duration::from_secs(1), Tolerance::default());
+        Ok(Self { path, first, interval, overlap: None, tolerance })
+    }
+
+    /// Sets how often the file is read, at most once per millisecond.
+    pub fn with_interval(self, interval: Duration) -> Self {
+        Self { interval, ..self }
+    }
+
+    /// Sets how long a former secret is accepted after a newer one has verified a delivery.
+    ///
+    /// The system's clock decides, in whole seconds.
+    pub fn with_overlap(self, overlap: Duration) -> Self {
+        Self { overlap: Some(overlap), ..self }
+    }
+
+    /// Sets how old a delivery may be, and how far ahead of the receiver's clock.
+    pub fn with_tolerance(self, tolerance: Tolerance) -> Self {
+        Self { tolerance, ..self }
+    }
+
+    /// Returns how often the file is read.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// Returns how long a former secret is accepted after a newer one has verified a delivery.
+    #[must_use]
+    pub fn overlap(&self) -> Duration {
+        let tolerance = self.tolerance;
+        self.overlap.unwrap_or(tolerance.max_age().saturating_add(tolerance.max_ahead()))
+    }
+
+    pub(crate) fn start(self) -> Reloaded {
+        let interval = self.interval.max(Duration::from_millis(1));
+        let overlap = self.overlap();
+        let rotation = Rotation::new(self.first, overlap, self.tolerance, UnixTime::now());
+        Reader::new(self.path, rotation).start(interval).0
+    }
+}
