@@ -9,46 +9,29 @@
 //! | variable | what it sets | default |
 //! | --- | --- | --- |
 //! | `WEBHOOK_SIGNING_SECRET_FILE` | the file with the agent's signing secret | |
-//! | `FORMER_SECRET_SECONDS` | how long a secret is accepted after it was replaced | 600 |
+//! | `FORMER_SECRET_SECONDS` | how long a secret is accepted after a newer one has verified a delivery | 600 |
 //! | `LOOK_EVERY_MILLISECONDS` | how often the file is read | 1000 |
 //! | `LISTEN` | the address | `127.0.0.1:8080` |
 //! | `RUST_LOG` | what is logged | `info,agentmail=debug` |
 //!
 //! docs/rotate.md has the order of steps.
 
-mod rotation;
-
 use std::{
     env,
     error::Error,
     io::{self, IsTerminal},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
     time::Duration,
 };
 
-use agentmail_axum::{Event, Verified, VerifyLayer};
-use axum::{
-    Router,
-    extract::State,
-    routing::{get, post},
-};
+use agentmail_axum::{Event, SecretFile, Verified, VerifyLayer};
+use axum::{Router, routing::post};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
 use tracing_subscriber::EnvFilter;
 
-use crate::rotation::Rotation;
-
-#[derive(Clone, Default)]
-struct AppState {
-    handled: Arc<AtomicU64>,
-}
-
-async fn on_event(State(state): State<AppState>, Verified(event): Verified<Event>) {
+async fn on_event(Verified(event): Verified<Event>) {
     match event {
         // The signature proves that the service sent the event, not who sent the mail. The ids are
         // text of the mail's author: `?` escapes them.
@@ -60,32 +43,24 @@ async fn on_event(State(state): State<AppState>, Verified(event): Verified<Event
         }
         other => tracing::info!(kind = ?other.kind(), "not a mail"),
     }
-    state.handled.fetch_add(1, Ordering::Relaxed);
-}
-
-async fn handled(State(state): State<AppState>) -> String {
-    state.handled.load(Ordering::Relaxed).to_string()
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let file = env::var_os("WEBHOOK_SIGNING_SECRET_FILE")
-        .ok_or("WEBHOOK_SIGNING_SECRET_FILE: the environment variable is not set")?;
-    let overlap = Duration::from_secs(number("FORMER_SECRET_SECONDS", 600)?);
-    let interval = Duration::from_millis(number("LOOK_EVERY_MILLISECONDS", 1_000)?);
-    let rotation = Rotation::new(file.into(), overlap)?;
-    let verify = VerifyLayer::new(rotation.verifiers());
-    let app = Router::new()
-        .route("/agentmail/webhook", post(on_event).route_layer(verify))
-        .route("/handled", get(handled))
-        .with_state(AppState::default());
-
     let filter = EnvFilter::try_from_default_env();
     tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|_| "info,agentmail=debug".into()))
         .with_ansi(io::stdout().is_terminal())
         .log_internal_errors(false) // a log that cannot be written must not fail a request
         .init();
+
+    let file = env::var_os("WEBHOOK_SIGNING_SECRET_FILE")
+        .ok_or("WEBHOOK_SIGNING_SECRET_FILE: the environment variable is not set")?;
+    let secret = SecretFile::new(file)?
+        .with_overlap(Duration::from_secs(number("FORMER_SECRET_SECONDS", 600)?))
+        .with_interval(Duration::from_millis(number("LOOK_EVERY_MILLISECONDS", 1_000)?));
+    let verify = VerifyLayer::new(secret);
+    let app = Router::new().route("/agentmail/webhook", post(on_event).route_layer(verify));
 
     let (mut interrupt, mut terminate) =
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
@@ -102,15 +77,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .await
         .map_err(|error| format!("cannot listen at {address}: {error}"))?;
     tracing::info!("listening at http://{}", listener.local_addr()?);
-    rotation.start(interval);
     axum::serve(listener, app).with_graceful_shutdown(shutdown).await?;
     Ok(())
 }
 
 /// Reads a number from the environment.
 fn number(name: &str, default: u64) -> Result<u64, String> {
-    match env::var(name) {
-        Ok(text) => text.parse().map_err(|error| format!("{name}: {error}")),
-        Err(_) => Ok(default),
-    }
+    let Some(text) = env::var_os(name) else { return Ok(default) };
+    let number = text.to_str().and_then(|text| text.parse().ok());
+    number.ok_or_else(|| format!("{name}: not a number"))
 }

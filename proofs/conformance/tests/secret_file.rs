@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
     process,
     sync::{
-        OnceLock,
+        LazyLock, Mutex,
         mpsc::{self, Receiver, Sender},
     },
     time::Duration,
@@ -77,18 +77,12 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-/// Starts to log, once for all tests, because the file is read on another thread. Only the first
-/// call returns the log.
-fn log() -> Option<Receiver<String>> {
-    static STARTED: OnceLock<()> = OnceLock::new();
-    let mut log = None;
-    STARTED.get_or_init(|| {
-        let (sender, receiver) = mpsc::channel();
-        tracing_subscriber::fmt().with_writer(Log(sender)).with_ansi(false).init();
-        log = Some(receiver);
-    });
-    log
-}
+/// The log of all tests. It is global, because the file is read on another thread.
+static LOG: LazyLock<Mutex<Receiver<String>>> = LazyLock::new(|| {
+    let (sender, receiver) = mpsc::channel();
+    tracing_subscriber::fmt().with_writer(Log(sender)).with_ansi(false).init();
+    Mutex::new(receiver)
+});
 
 fn config(file: &Path) -> WebhookConfig {
     let file = SecretFile::new(file).unwrap().with_overlap(Duration::ZERO);
@@ -127,8 +121,7 @@ async fn ten_bad_files_in_a_row_never_stop_the_secret_in_use() {
     ];
     let folder = Folder::new("ten-bad-files");
     folder.replace(IN_USE.as_bytes());
-    let (config, log) = (config(&folder.file()), log());
-    let log = log.expect("no other test reads the log");
+    let (config, log) = (config(&folder.file()), LOG.lock().unwrap());
     let wait_for = |text: &str| {
         log.iter().find(|line| line.contains("ten-bad-files") && line.contains(text)).unwrap()
     };
@@ -163,6 +156,7 @@ async fn ten_bad_files_in_a_row_never_stop_the_secret_in_use() {
 
 #[actix_web::test]
 async fn a_log_that_cannot_be_written_does_not_stop_the_reading_of_the_file() {
+    LazyLock::force(&LOG);
     let folder = Folder::new(UNWRITABLE);
     folder.replace(IN_USE.as_bytes());
     let config = config(&folder.file());
