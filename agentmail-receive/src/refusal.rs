@@ -100,7 +100,7 @@ impl Refusal {
                     }
                     VerifyError::Mismatch => (
                         WARN,
-                        "check the secret (no quotes, no `NAME=`), and that nothing changes the body",
+                        "check the secret (quotes, `NAME=`), and that nothing changes the body",
                     ),
                     _ => (WARN, "see the documentation of this code"),
                 };

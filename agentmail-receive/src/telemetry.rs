@@ -130,18 +130,18 @@ pub(crate) fn secret_file_changed(file: &Path, change: &Change) {
         Change::Loaded { new, former } => {
             tracing::info!(target: TARGET, ?file, %new, %former, "loaded a new secret");
         }
-        Change::Verified { secret } => {
-            tracing::info!(target: TARGET, ?file, %secret, "first delivery verified with this secret");
-        }
-        Change::Superseded { secret, end } => {
-            tracing::info!(target: TARGET, ?file, %secret, %end, "former secret accepted until its end");
-        }
+        Change::Verified { secret } => tracing::info!(
+            target: TARGET, ?file, %secret, "first delivery verified with this secret"
+        ),
+        Change::Superseded { secret, end } => tracing::info!(
+            target: TARGET, ?file, %secret, %end, "former secret accepted until its end"
+        ),
         Change::Ended { secret } => {
             tracing::info!(target: TARGET, ?file, %secret, "former secret no longer accepted");
         }
-        Change::Dropped { secret } => {
-            tracing::warn!(target: TARGET, ?file, %secret, "former secret dropped: too many secrets");
-        }
+        Change::Dropped { secret } => tracing::warn!(
+            target: TARGET, ?file, %secret, "former secret dropped: too many secrets"
+        ),
     }
 }
 
