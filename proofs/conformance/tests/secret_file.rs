@@ -121,8 +121,9 @@ async fn ten_bad_files_in_a_row_never_stop_the_secret_in_use() {
     ];
     let folder = Folder::new("ten-bad-files");
     folder.replace(IN_USE.as_bytes());
-    let (config, log) = (config(&folder.file()), LOG.lock().unwrap());
+    let config = config(&folder.file());
     let wait_for = |text: &str| {
+        let log = LOG.lock().unwrap();
         log.iter().find(|line| line.contains("ten-bad-files") && line.contains(text)).unwrap()
     };
     let receivers = receivers(|| config.clone()).await;

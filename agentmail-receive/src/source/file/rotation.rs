@@ -78,7 +78,7 @@ impl Rotation {
                 Some(end) => verifier.with_secret_until(secret, end),
                 None => verifier.with_secret(secret),
             };
-            verifier.expect("each label has another number, and `load` drops the fourth former")
+            verifier.expect("each label has another number, and there are at most three formers")
         });
         let proofs = self.accepted().map(|accepted| accepted.proof.clone());
         Tenant::any_agent(verifier).with_proofs(proofs.collect())
@@ -96,10 +96,10 @@ impl Rotation {
         self.record_proofs(now, &mut changes);
         let ended = self.formers.extract_if(.., |former| former.end.is_some_and(|end| end < now));
         changes.extend(ended.map(|former| Change::Ended { secret: former.proof.label() }));
-        self.drop_superseded(&mut changes);
         if let Some(secret) = in_file.filter(|secret| !same(secret, &self.current.secret)) {
             self.load(secret, now, &mut changes);
         }
+        self.drop_too_many(&mut changes);
         changes
     }
 
@@ -126,20 +126,6 @@ impl Rotation {
         }
     }
 
-    /// Keeps a place for a secret that has not verified a delivery yet.
-    fn drop_superseded(&mut self, changes: &mut Vec<Change>) {
-        let mut places = Verifier::MAX_SECRETS - 1 - usize::from(self.current.proven);
-        let dropped = self.formers.extract_if(.., |former| {
-            if !former.proven {
-                return false;
-            }
-            let is_dropped = places == 0;
-            places = places.saturating_sub(1);
-            is_dropped
-        });
-        changes.extend(dropped.map(|former| Change::Dropped { secret: former.proof.label() }));
-    }
-
     fn load(&mut self, secret: Secret, now: UnixTime, changes: &mut Vec<Change>) {
         self.loaded = self.loaded.saturating_add(1);
         let mut new = Accepted::new(secret, self.loaded, now);
@@ -150,6 +136,17 @@ impl Rotation {
         let (new_label, former) = (new.proof.label(), mem::replace(&mut self.current, new));
         changes.push(Change::Loaded { new: new_label, former: former.proof.label() });
         self.formers.insert(0, former);
+    }
+
+    fn drop_too_many(&mut self, changes: &mut Vec<Change>) {
+        // One place is kept for a secret that has not verified a delivery yet.
+        let mut places = Verifier::MAX_SECRETS - 1 - usize::from(self.current.proven);
+        let superseded = self.formers.extract_if(.., |former| {
+            let is_superseded = former.proven && places == 0;
+            places = places.saturating_sub(usize::from(former.proven));
+            is_superseded
+        });
+        changes.extend(superseded.map(|former| Change::Dropped { secret: former.proof.label() }));
 
         if self.formers.len() == Verifier::MAX_SECRETS {
             let unproven = self.formers.iter().rposition(|former| !former.proven);
@@ -268,19 +265,25 @@ mod tests {
     #[test]
     fn a_secret_that_has_verified_is_dropped_early_only_when_three_newer_ones_have_verified() {
         let mut rotation = rotation('a');
-        for (next, expected) in
-            [('b', "ab"), ('c', "abc"), ('d', "abcd"), ('e', "bcde"), ('f', "cdef")]
-        {
-            let current = rotation.current();
-            let name = accepted(&rotation, at(0)).pop().unwrap();
-            assert!(deliver(&rotation, name, at(0)));
-            let changes = rotation.update(Some(secret(next)), at(0));
-            assert!(changes.contains(&Change::Verified { secret: current }), "{changes:?}");
-            assert_eq!(accepted(&rotation, at(0)), expected);
+        for (current, verified, next, loaded) in [
+            ('a', "a", 'b', "ab"),
+            ('b', "ab", 'c', "abc"),
+            ('c', "abc", 'd', "abcd"),
+            ('d', "bcd", 'e', "bcde"),
+            ('e', "cde", 'f', "cdef"),
+        ] {
+            let label = rotation.current();
+            assert!(deliver(&rotation, current, at(0)));
+            let changes = rotation.update(None, at(0));
+            assert!(changes.contains(&Change::Verified { secret: label }), "{changes:?}");
+            assert_eq!(accepted(&rotation, at(0)), verified);
+
+            rotation.update(Some(secret(next)), at(0));
+            assert_eq!(accepted(&rotation, at(0)), loaded);
         }
-        for name in ['g', 'h'] {
+        for (name, expected) in [('g', "cdeg"), ('h', "cdeh")] {
             rotation.update(Some(secret(name)), at(0));
-            assert!(accepted(&rotation, at(0)).starts_with("cde"), "f has not verified");
+            assert_eq!(accepted(&rotation, at(0)), expected, "f has not verified a delivery");
         }
     }
 
@@ -383,6 +386,7 @@ mod tests {
                         let known = expected.iter_mut().find(|it| it.name == name);
                         prop_assert_eq!(is_accepted, known.is_some(), "{}", name);
                         known.into_iter().for_each(|it| (it.verified, it.proven) = (true, true));
+                        continue;
                     }
                     Step::Pass(secs) => now = now.saturating_add(Duration::from_secs(secs)),
                 }
@@ -420,6 +424,8 @@ mod tests {
                     kept
                 });
                 prop_assert!(expected.len() <= Verifier::MAX_SECRETS);
+                let proven = expected.iter().filter(|it| it.proven).count();
+                prop_assert!(proven < Verifier::MAX_SECRETS, "a place for the next secret");
                 prop_assert!(now_accepted.contains(in_file), "the secret in the file");
                 let known = |name: &char| expected.iter().any(|it| it.name == *name);
                 prop_assert_eq!(now_accepted, ('a'..='h').filter(known).collect::<String>());
