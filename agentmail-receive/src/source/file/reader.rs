@@ -123,6 +123,7 @@ mod tests {
     fn a_fault_stays_until_the_file_can_be_loaded_and_changes_nothing() {
         let file = TempFile::with("fault", b"the secret in use");
         let mut reader = reader(&file);
+        let tenants = reader.tenants.subscribe();
         for (content, fault) in [
             (&b""[..], Some("is empty")),
             (b"\xef\xbb\xbfanother\n", Some("a byte order mark")),
@@ -138,7 +139,7 @@ mod tests {
             assert_eq!(found.is_some(), fault.is_some(), "{found:?}");
             assert!(found.is_none_or(|found| found.contains(fault.unwrap())), "{found:?}");
             assert_eq!(reader.rotation.current().as_str(), "#1 since 1700000000");
-            assert!(!reader.tenants.subscribe().has_changed().unwrap());
+            assert!(!tenants.has_changed().unwrap());
         }
 
         fs::remove_file(&file.0).unwrap();
@@ -148,6 +149,7 @@ mod tests {
         fs::write(&file.0, b"another").unwrap();
         reader.reload(NOW);
         assert_eq!(reader.fault, None);
+        assert!(tenants.has_changed().unwrap());
         assert_eq!(reader.rotation.current().as_str(), "#2 since 1700000000");
     }
 

@@ -15,8 +15,7 @@ use super::{
 /// The file is read as by [`Secret::from_file`]. A rotation needs no restart:
 ///
 /// ```no_run
-/// use agentmail_receive::{SecretFile, WebhookConfig};
-///
+/// # use agentmail_receive::{SecretFile, WebhookConfig};
 /// let config = WebhookConfig::new(SecretFile::new("/run/secrets/agentmail/signing-secret")?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
