@@ -117,3 +117,33 @@ impl SecretFile {
         Reader::new(self.path, rotation).start(interval).0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs, process};
+
+    use super::*;
+    use crate::WebhookConfig;
+
+    #[test]
+    fn the_overlap_is_how_long_a_delivery_can_be_fresh_and_debug_shows_no_secret() {
+        let path = env::temp_dir().join(format!("agentmail-settings-{}", process::id()));
+        fs::write(&path, "hush\n").unwrap();
+        let file = SecretFile::new(&path);
+        fs::remove_file(&path).unwrap();
+        let file = file.unwrap();
+
+        assert_eq!((file.interval().as_secs(), file.overlap().as_secs()), (1, 600));
+        let tolerance = Tolerance::default().with_max_age(Duration::from_secs(3_600)).unwrap();
+        let file = file.with_tolerance(tolerance);
+        assert_eq!(file.overlap().as_secs(), 3_900);
+        let file = file.with_overlap(Duration::from_secs(7)).with_interval(Duration::MAX);
+        assert_eq!((file.interval(), file.overlap().as_secs()), (Duration::MAX, 7));
+
+        let shown = format!("{file:?}");
+        assert!(shown.contains("agentmail-settings") && !shown.contains("hush"), "{shown}");
+        let shown = format!("{:?}", WebhookConfig::new(file));
+        assert!(shown.contains("#1 since ") && shown.contains("max_age: 3600s"), "{shown}");
+        assert!(!shown.contains("hush"), "{shown}");
+    }
+}
