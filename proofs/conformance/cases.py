@@ -43,14 +43,39 @@ def shorten(frames):
     return shortened
 
 
+def digest(*parts):
+    return hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).hexdigest()
+
+
+def message_key(body):
+    """Identifies the message of a body: by type and ids for a mail whose ids are plain, else by its bytes."""
+    data = body.encode("latin-1")
+    try:
+        members = json.loads(data, object_pairs_hook=list)
+    except ValueError:
+        members = []
+    values = {name: [value for other, value in members if other == name] for name in ("type", "agent_id", "message_id")} \
+        if all(isinstance(member, tuple) for member in members) else {}
+    try:
+        (kind,), (agent,), (message,) = values.values()
+        if kind == "mail.received" and agent and message:
+            return digest(kind.encode(), agent.encode(), message.encode())
+    except (AttributeError, UnicodeEncodeError, ValueError):
+        pass  # An id is absent, duplicated, no text, or has a surrogate that is alone.
+    return hashlib.sha256(data).hexdigest()
+
+
 def case(family, name, status, code=None, *, headers=None, body=MAIL, frames=None, end="complete", now=NOW,
-         response=None, takes="event", threats=(), path="/", **config):
+         response=None, takes="event", threats=(), path="/", key=None, **config):
+    if status == 200:
+        key = key or message_key(body if frames is None else "".join(frames))
     cases.append({
         "family": family, "name": name, "threats": list(threats), "takes": takes,
         "path": path, "headers": both(NOW, body) if headers is None else headers,
         "frames": shorten([body] if frames is None else frames), "end": end,
         "now": now, "config": config,
-        "expected": {"status": status, "code": code, "body": response if status != 200 or response else "msg-1"},
+        "expected": {"status": status, "code": code, "body": response if status != 200 or response else "msg-1",
+                     "message_key": key},
     })
 
 
@@ -361,7 +386,8 @@ NULLS = ",".join(f'"{name}":null' for name in ["sender", "subject", "timestamp",
                                                   "rate_limited", "is_duplicate", "s3_bucket", "s3_key"])
 valid("null for every optional member", f"{{{TYPE},{IDS},{NULLS}}}", threats=[24])
 valid("an unknown member", f'{{{TYPE},{IDS},"new":{{"deep":[1,2,{{}}]}}}}', threats=[24])
-valid("an unknown member, 100,000 deep", f'{{{TYPE},{IDS},"new":{"[" * 100_000}{"]" * 100_000}}}', threats=[24])
+valid("an unknown member, 100,000 deep", f'{{{TYPE},{IDS},"new":{"[" * 100_000}{"]" * 100_000}}}', threats=[24],
+      key=digest(b"mail.received", b"my-agent", b"msg-1"))
 valid("an unknown trust tier", f'{{{TYPE},{IDS},"peer_trust_tier":"partner"}}', takes="mail", threats=[24])
 valid("a trust tier in upper case", f'{{{TYPE},{IDS},"peer_trust_tier":"VERIFIED"}}', takes="mail")
 valid("a time with a fraction", f'{{{TYPE},{IDS},"timestamp":"2026-04-16T12:00:00.123456+02:00"}}', threats=[24])
@@ -402,6 +428,31 @@ for takes in ("event", "mail"):
     invalid(f"an optional field twice, as {takes}", f'{{{TYPE},{IDS},"subject":"a","subject":"b"}}', takes=takes)
     invalid(f"a member twice, as {takes}", f'{{{TYPE},{IDS},"message_id":"msg-2"}}', takes=takes)
     invalid(f"the type twice, as {takes}", f'{{{TYPE},{IDS},"type":"mail.bounced"}}', takes=takes)
+
+# -- Identity: the key of each accepted case, and of those that share ids ---------------------------------------------
+for status in ("delivered", "opened", "bounced"):
+    body = f'{{"type":"mail.status",{IDS},"status":"{status}"}}'
+    accepted("identity", f"an event of another type, {status}", body=body, response="mail.status", threats=[40])
+for name, body in {
+    "other members": f'{{{TYPE},{IDS},"is_duplicate":true}}',
+    "escaped ids": f'{{{TYPE},"agent_id":"my\\u002dagent","message_id":"\\u006dsg-1"}}',
+    "an id with a NUL": f'{{{TYPE},"agent_id":"my-agent","message_id":"m\\u0000sg"}}',
+    "an id of 10 kB": f'{{{TYPE},"agent_id":"my-agent","message_id":"{"m" * 10_000}"}}',
+    "a colon in the first id": f'{{{TYPE},"agent_id":"a:b","message_id":"c"}}',
+    "a colon in the second id": f'{{{TYPE},"agent_id":"a","message_id":"b:c"}}',
+    "a lone surrogate in the agent": f'{{{TYPE},"agent_id":"a\\udc00","message_id":"m"}}',
+    "a pair of surrogates in an id": f'{{{TYPE},"agent_id":"a","message_id":"\\ud83d\\ude00"}}',
+}.items():
+    accepted("identity", name, body=body, response=json.loads(body)["message_id"].encode("utf-16", "surrogatepass").decode("utf-16", "replace"),
+             threats=[40] if "surrogate" in name else [18])
+assert len({case["expected"]["message_key"] for case in cases if case["family"] == "identity"}) == 10
+
+# -- Codings: the header is not signed, and nothing is decompressed ------------------------------------------------------
+for coding in ("gzip", "br", "identity", "nonsense"):
+    header = [["Content-Encoding", coding]]
+    accepted("coding", f"{coding}, on a body that is plain", headers=good + header, threats=[10])
+    case("coding", f"{coding}, signed as compressed", 422, "malformed_json", body=GZIP, headers=both(NOW, GZIP) + header, threats=[10])
+    refused("coding", f"{coding}, compressed after it was signed", "mismatch", body=GZIP, headers=good + header, threats=[10])
 
 names = [(case["family"], case["name"]) for case in cases]
 assert len(names) == len(set(names)), [name for name in names if names.count(name) > 1]

@@ -15,8 +15,7 @@ use futures_util::StreamExt;
 use super::case::{Case, Response, Takes, text_of};
 
 pub(crate) async fn middleware(case: &Case) -> Response {
-    let label = case.label().to_owned();
-    let check = move |delivery: &Delivery| assert_eq!(delivery.receipt().label().as_str(), label);
+    let check = case.check();
     let route = match case.takes {
         Takes::Event => web::post().to(move |delivery: Delivery, event: Verified<Event>| {
             check(&delivery);

@@ -14,8 +14,7 @@ use tower::ServiceExt;
 use super::case::{Case, Response, Takes, text_of};
 
 pub(crate) async fn layer(case: &Case) -> Response {
-    let label = case.label().to_owned();
-    let check = move |delivery: &Delivery| assert_eq!(delivery.receipt().label().as_str(), label);
+    let check = case.check();
     let route: MethodRouter = match case.takes {
         Takes::Event => post(async move |delivery: Delivery, Verified(event): Verified<Event>| {
             check(&delivery);

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, future::pending, io, sync::Arc, time::Duration};
 
-use agentmail_receive::{Lookup, Tenant, WebhookConfig, path_segment};
+use agentmail_receive::{Delivery, Lookup, Tenant, WebhookConfig, path_segment};
 use agentmail_verify::{Event, Label, Secret, Tolerance, UnixTime, Verifier};
 use futures_util::{Stream, StreamExt, stream};
 use serde::Deserialize;
@@ -88,6 +88,8 @@ struct Expected {
     status: u16,
     code: Option<String>,
     body: Option<String>,
+    /// What identifies the message, in hex.
+    message_key: Option<String>,
 }
 
 /// A response of a receiver.
@@ -107,7 +109,7 @@ pub(crate) fn load() -> Vec<Case> {
 
 impl Case {
     pub(crate) fn expected(&self) -> Response {
-        let Expected { status, code, body } = self.expected.clone();
+        let Expected { status, code, body, .. } = self.expected.clone();
         let retry_after = (status == 503).then(|| "5".to_owned());
         Response { status, code, retry_after, body: body.unwrap_or_default() }
     }
@@ -144,6 +146,16 @@ impl Case {
                 let reset = io::Error::from(io::ErrorKind::ConnectionReset);
                 frames.chain(stream::iter([Err(reset)])).boxed()
             }
+        }
+    }
+
+    /// Returns a function that checks what a delivery says beside its payload.
+    pub(crate) fn check(&self) -> impl Fn(&Delivery) + Clone + Send + Sync + use<> {
+        let (label, key) = (self.label().to_owned(), self.expected.message_key.clone());
+        move |delivery| {
+            assert_eq!(delivery.receipt().label().as_str(), label);
+            // The handler also sees bodies that are refused afterwards.
+            assert!(key.iter().all(|key| delivery.message_key().to_string() == *key));
         }
     }
 
