@@ -23,7 +23,11 @@ pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, PayloadError> {
     });
     read.map_err(|error| PayloadError {
         is_json: error.classify() == Category::Data,
-        fault: Fault::behind(&error),
+        fault: if text.starts_with('\u{feff}') {
+            Some(Fault::ByteOrderMark)
+        } else {
+            Fault::behind(&error)
+        },
         line: error.line(),
         column: error.column(),
     })
@@ -43,7 +47,7 @@ pub struct PayloadError {
 }
 
 impl PayloadError {
-    const NOT_TEXT: Self = Self { is_json: false, fault: None, line: 0, column: 0 };
+    const NOT_TEXT: Self = Self { is_json: false, fault: Some(Fault::NotUtf8), line: 0, column: 0 };
 
     /// Returns the stable, machine-readable name of the cause: `malformed_json` for a body that is
     /// not JSON, `unexpected_payload` for JSON of another shape or another `type`. If a body has
@@ -75,6 +79,8 @@ impl fmt::Display for PayloadError {
             Some(Fault::Flaw(flaw)) => write!(f, ": {}", flaw.as_str())?,
             Some(Fault::Missing(name)) => write!(f, ": `{name}` is missing")?,
             Some(Fault::Duplicate(name)) => write!(f, ": `{name}` is duplicated")?,
+            Some(Fault::ByteOrderMark) => f.write_str(": it begins with a byte order mark")?,
+            Some(Fault::NotUtf8) => f.write_str(": it is not UTF-8")?,
             None => {}
         }
         if self.line > 0 {
@@ -92,6 +98,8 @@ enum Fault {
     Flaw(Flaw),
     Missing(FieldName),
     Duplicate(FieldName),
+    ByteOrderMark,
+    NotUtf8,
 }
 
 impl Fault {
@@ -132,7 +140,11 @@ mod tests {
         let shown = |body| format!("{}", from_json::<Vec<u8>>(body).unwrap_err());
 
         assert_eq!(shown(b"[1"), "the body is not JSON, at line 1 column 2");
-        assert_eq!(shown(b"\xff"), "the body is not JSON");
+        assert_eq!(shown(b"\xff"), "the body is not JSON: it is not UTF-8");
+        assert_eq!(
+            shown(b"\xef\xbb\xbf[]"),
+            "the body is not JSON: it begins with a byte order mark, at line 1 column 1"
+        );
     }
 
     #[test]
