@@ -22,9 +22,28 @@ pub use lookup::Lookup;
 pub use middleware::VerifyWebhook;
 pub use rejection::WebhookRejection;
 
+/// Keeps the results of a [`Lookup`]:
+///
+/// ```
+/// use agentmail_actix::{CacheConfig, CachedLookup, Lookup, VerifyWebhook};
+///
+/// fn cached(lookup: Lookup<String>) -> (CachedLookup<String>, VerifyWebhook) {
+///     let cached = lookup.cached(CacheConfig::default());
+///     (cached.clone(), VerifyWebhook::new(cached))
+/// }
+///
+/// /// Call this when the secrets of an agent have changed in your database.
+/// fn on_change(cached: &CachedLookup<String>, agent: &str) {
+///     cached.forget(agent);
+///     println!("{} stale results used so far", cached.stats().stale);
+/// }
+/// ```
 #[cfg(feature = "cache")]
 #[doc(inline)]
-pub use agentmail_receive::CacheConfig;
+pub use agentmail_receive::CachedLookup;
+#[cfg(feature = "cache")]
+#[doc(inline)]
+pub use agentmail_receive::{CacheConfig, LookupStats};
 #[doc(inline)]
 pub use agentmail_receive::{
     MessageKey, Refusal, RefusalResponse, SecretFile, Source, Tenant, WebhookConfig, path_segment,

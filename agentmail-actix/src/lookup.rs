@@ -40,10 +40,11 @@ use agentmail_receive::{RequestHead, Source, Tenant, WebhookConfig};
 ///
 /// | what happened | status | code |
 /// | --- | --- | --- |
-/// | `key` or `find` returns `None` | 403 | `unknown_tenant` |
+/// | `key` returns `None` | 403 | `missing_tenant` |
+/// | `find` returns `None` | 403 | `unknown_tenant` |
 /// | `find` returns an error, which is logged | 503 | `lookup_failed` |
 /// | `key` panics; with `cached`, also if `find` panics | 503 | `lookup_failed` |
-/// | a cache has no budget left for unknown tenants | 503 | `lookup_busy` |
+/// | with `cached`, too many lookups wait for their turn | 503 | `lookup_busy` |
 /// | `find` takes too long | 503 | `lookup_timeout` |
 ///
 /// When the client disconnects, `find` is dropped. A panic in it ends the request as a handler's
@@ -86,14 +87,13 @@ impl<K> Lookup<K>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
 {
-    /// Caches results for a while: found tenants and unknown ones. Errors are not cached.
+    /// Keeps the results for a while, and limits how many lookups run at once.
     ///
-    /// While a tenant is being looked up, other deliveries wait for the same result. The lookup
-    /// goes on when the first client disconnects. The cache is in this process, and all clones
-    /// share it. Unauthenticated clients choose the keys, so limit the length of a key, as
+    /// Unauthenticated clients choose the keys, and as many keys as [tenants are
+    /// kept](crate::CacheConfig::with_max_tenants): limit the length of a key, as
     /// [`path_segment`](crate::path_segment) does.
-    pub fn cached(self, config: crate::CacheConfig) -> Self {
-        Self(self.0.cached(config))
+    pub fn cached(self, config: crate::CacheConfig) -> crate::CachedLookup<K> {
+        self.0.cached(config)
     }
 }
 

@@ -10,7 +10,7 @@ use agentmail_axum::{Lookup, Tenant, Verifier, VerifyLayer, Webhook, WebhookConf
 use axum::{
     Router,
     body::Body,
-    extract::Path,
+    extract::{OriginalUri, Path},
     http::{Request, StatusCode},
     middleware::{Next, from_fn},
     response::Response,
@@ -70,6 +70,29 @@ async fn in_a_nested_router_the_lookup_gets_the_rest_of_the_path() {
         .route_layer(VerifyLayer::new(by_path("/")));
 
     accepts_its_own_agent_only("nest", Router::new().nest("/agents", inner)).await;
+}
+
+#[tokio::test]
+async fn in_a_nested_router_the_original_uri_has_the_whole_path() {
+    let original = Lookup::new(
+        |parts| {
+            let OriginalUri(uri) = parts.extensions.get()?;
+            path_segment(uri.path(), "/agents/", "/webhook")
+        },
+        tenant,
+    );
+    let nested = |config| {
+        let inner = Router::new()
+            .route("/{agent}/webhook", post(on_mail))
+            .route_layer(VerifyLayer::new(config));
+        Router::new().nest("/agents", inner)
+    };
+    let config = WebhookConfig::new(original).with_clock(NOW);
+    accepts_its_own_agent_only("original URI", nested(config)).await;
+
+    let cut = nested(by_path("/agents/")).oneshot(to("/agents/my-agent/webhook")).await;
+    let (status, code, _) = read(cut.unwrap()).await;
+    assert_eq!((status, code), (StatusCode::FORBIDDEN, Some("missing_tenant")));
 }
 
 #[tokio::test]

@@ -28,5 +28,5 @@ pub use refusal::Refusal;
 pub use rejection::Rejection;
 pub use response::RefusalResponse;
 #[cfg(feature = "cache")]
-pub use source::CacheConfig;
+pub use source::{CacheConfig, CachedLookup, LookupStats};
 pub use source::{Lookup, RequestHead, SecretFile, Source, Tenant, path_segment};

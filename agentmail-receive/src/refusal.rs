@@ -13,6 +13,8 @@ use tracing::Level;
 pub enum Refusal {
     /// 403: the headers, the freshness or the signature.
     Unverified(VerifyError),
+    /// 403: the `key` of a [`Lookup`](crate::Lookup) found no tenant in the request.
+    MissingTenant,
     /// 403: a [`Lookup`](crate::Lookup) knows no such tenant.
     UnknownTenant,
     /// 403: a tenant's secret signed a delivery that does not name the tenant's agent.
@@ -25,7 +27,7 @@ pub enum Refusal {
         /// How long it may take.
         timeout: Duration,
     },
-    /// 503: too many unknown tenants were looked up in the last seconds.
+    /// 503: too many lookups wait for their turn.
     LookupBusy,
     /// 413: the body is longer than the limit, by its declared length or by the bytes that arrived.
     #[non_exhaustive]
@@ -106,8 +108,14 @@ impl Refusal {
                 };
                 row(error.code(), 403, level, hint)
             }
+            Self::MissingTenant => row(
+                "missing_tenant",
+                403,
+                WARN,
+                "`key` returned `None`; inside axum's `Router::nest`, read the path of `OriginalUri`",
+            ),
             Self::UnknownTenant => {
-                row("unknown_tenant", 403, WARN, "a new tenant, a wrong path, or a stray request")
+                row("unknown_tenant", 403, WARN, "a new tenant, a removed one, or a stray request")
             }
             Self::OtherAgent => row(
                 "other_agent",
@@ -123,7 +131,7 @@ impl Refusal {
                 "lookup_busy",
                 503,
                 WARN,
-                "unauthenticated clients cause many lookups; see `CacheConfig::with_miss_budget`",
+                "many lookups at once; see `CacheConfig::with_max_concurrent_lookups`",
             ),
             Self::BodyTooLarge { .. } => row(
                 "body_too_large",
@@ -192,6 +200,7 @@ impl Refusal {
         "stale",
         "too_far_ahead",
         "mismatch",
+        "missing_tenant",
         "unknown_tenant",
         "other_agent",
         "lookup_failed",
@@ -249,13 +258,14 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unverified(error) => error.fmt(f),
-            Self::UnknownTenant => f.write_str("the lookup found no tenant for this request"),
+            Self::MissingTenant => f.write_str("the request names no tenant"),
+            Self::UnknownTenant => f.write_str("the lookup found no such tenant"),
             Self::OtherAgent => f.write_str("the payload does not name the tenant's agent"),
             Self::LookupFailed => f.write_str("the lookup of the tenant failed"),
             Self::LookupTimeout { timeout } => {
                 write!(f, "the lookup of the tenant took longer than {timeout:?}")
             }
-            Self::LookupBusy => f.write_str("too many unknown tenants were looked up"),
+            Self::LookupBusy => f.write_str("too many lookups wait for their turn"),
             Self::BodyTooLarge { limit } => write!(f, "the body is longer than {limit} bytes"),
             Self::BodyTimeout { timeout } => {
                 write!(f, "the body was not complete within {timeout:?}")
@@ -282,7 +292,8 @@ mod tests {
     /// The variant after this one. A variant that is missing here does not compile.
     fn next(refusal: &Refusal) -> Option<Refusal> {
         Some(match refusal {
-            Refusal::Unverified(_) => Refusal::UnknownTenant,
+            Refusal::Unverified(_) => Refusal::MissingTenant,
+            Refusal::MissingTenant => Refusal::UnknownTenant,
             Refusal::UnknownTenant => Refusal::OtherAgent,
             Refusal::OtherAgent => Refusal::LookupFailed,
             Refusal::LookupFailed => Refusal::LookupTimeout { timeout: Duration::ZERO },

@@ -145,6 +145,25 @@ pub(crate) fn secret_file_changed(file: &Path, change: &Change) {
     }
 }
 
+/// The source of the secrets begins to fail, as the deliveries that need it show.
+#[cfg(feature = "cache")]
+pub(crate) fn last_results_used() {
+    tracing::warn!(
+        target: TARGET,
+        hint = "check the database that the lookup uses",
+        "the lookups of tenants fail or are slow: last known results are used"
+    );
+}
+
+#[cfg(feature = "cache")]
+pub(crate) fn lookups_recovered(stale: u64) {
+    tracing::info!(
+        target: TARGET,
+        stale,
+        "the lookups of tenants succeed again: `stale` deliveries used a last known result"
+    );
+}
+
 pub(crate) fn invalid_header(name: &str) {
     tracing::error!(target: TARGET, name, "a refusal response has an invalid header: left out");
 }

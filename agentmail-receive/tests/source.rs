@@ -88,7 +88,7 @@ async fn a_secret_is_valid_for_its_own_agent_only() {
         ("a", "b", "b", Err(MISMATCH)),
         ("a", "a", "b", Err(Refusal::OtherAgent)),
         ("c", "a", "a", Err(Refusal::UnknownTenant)),
-        ("", "a", "a", Err(Refusal::UnknownTenant)),
+        ("", "a", "a", Err(Refusal::MissingTenant)),
     ] {
         let outcome = receive(&config, path, signer, body_of(named)).await.map(drop);
 

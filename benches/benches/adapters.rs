@@ -6,8 +6,8 @@
 use std::{convert::Infallible, future::ready, sync::Arc, time::Duration};
 
 use agentmail_axum::{
-    CacheConfig, Lookup, MailReceived, Secret, SignedDelivery, Signer, Tenant, UnixTime, Verifier,
-    WebhookConfig,
+    CacheConfig, Lookup, MailReceived, Secret, SignedDelivery, Signer, Source, Tenant, UnixTime,
+    Verifier, WebhookConfig,
 };
 use axum::body::Bytes;
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -38,7 +38,8 @@ fn looked_up(cached: bool) -> WebhookConfig {
     let long = CacheConfig::default()
         .with_max_tenants(1_000)
         .with_time_to_live(Duration::from_secs(3_600));
-    WebhookConfig::new(if cached { lookup.cached(long) } else { lookup }).with_clock(NOW)
+    let source: Source = if cached { lookup.cached(long).into() } else { lookup.into() };
+    WebhookConfig::new(source).with_clock(NOW)
 }
 
 fn signed() -> SignedDelivery {

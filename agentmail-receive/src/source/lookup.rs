@@ -33,7 +33,8 @@ pub(super) type FindFn<K> = dyn Fn(K) -> LookupFuture + Send + Sync;
 ///
 /// | what happened | status | code |
 /// | --- | --- | --- |
-/// | `key` or `find` returns `None` | 403 | `unknown_tenant` |
+/// | `key` returns `None` | 403 | `missing_tenant` |
+/// | `find` returns `None` | 403 | `unknown_tenant` |
 /// | `find` returns an error, which is logged; `key` panics | 503 | `lookup_failed` |
 /// | `find` takes too long | 503 | `lookup_timeout` |
 ///
@@ -106,7 +107,7 @@ impl<K: 'static> Lookup<K> {
             // all its requests, which a handler's panic does not.
             let lookup = catch_unwind(AssertUnwindSafe(|| Some(find(key(head)?))));
             match lookup {
-                Ok(lookup) => lookup.ok_or(Refusal::UnknownTenant),
+                Ok(lookup) => lookup.ok_or(Refusal::MissingTenant),
                 Err(_) => {
                     telemetry::lookup_panicked();
                     Err(Refusal::LookupFailed)

@@ -11,7 +11,7 @@ mod source;
 mod tenant;
 
 #[cfg(feature = "cache")]
-pub use cache::CacheConfig;
+pub use cache::{CacheConfig, CachedLookup, LookupStats};
 pub(crate) use file::Change;
 pub use file::SecretFile;
 pub use head::RequestHead;

@@ -5,23 +5,25 @@
 mod receivers;
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::HashMap,
     fmt::Display,
     future::pending,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use agentmail_receive::{CacheConfig, Lookup, RequestHead, Tenant, WebhookConfig, path_segment};
+use agentmail_receive::{
+    CacheConfig, CachedLookup, Lookup, RequestHead, Source, Tenant, WebhookConfig, path_segment,
+};
 use agentmail_verify::{Label, Secret, Signer, UnixTime, Verifier, clock_fn};
 use futures_util::{StreamExt, future::join_all, stream};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use receivers::{Response, Sent, receivers};
@@ -50,7 +52,7 @@ fn accepted() -> Response {
     Response { status: 200, code: None, retry_after: None }
 }
 
-fn refused(code: &'static str) -> Response {
+fn refused_as(code: &'static str) -> Response {
     Response { status: 403, code: Some(code), retry_after: None }
 }
 
@@ -63,20 +65,74 @@ fn agent(head: &RequestHead<'_>) -> Option<String> {
     path_segment(head.path(), "/agents/", "/webhook")
 }
 
-/// Returns a lookup that knows this many agents, and counts how often it runs.
-fn agents(count: usize, lookups: &Arc<AtomicUsize>) -> Lookup<String> {
-    let names = (0..count).map(|number| format!("agent-{number}"));
-    let tenants = names.map(|name| {
-        let tenant = Tenant::new(Verifier::new(secret(&name)), &*name);
-        (name, tenant)
-    });
-    let tenants: Arc<HashMap<_, _>> = Arc::new(tenants.collect());
-    let lookups = Arc::clone(lookups);
+/// A database of agents, whose lookups take 5 ms.
+struct Database {
+    tenants: HashMap<String, Tenant>,
+    state: Mutex<State>,
+    lookups: AtomicUsize,
+    running: AtomicUsize,
+    /// How many lookups ran at once at most.
+    peak: AtomicUsize,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Works,
+    Fails,
+    Hangs,
+    Panics,
+    IsEmpty,
+}
+
+impl Database {
+    /// Creates a database that knows this many agents.
+    fn of(count: usize) -> Self {
+        let names = (0..count).map(|number| format!("agent-{number}"));
+        let tenants = names.map(|name| {
+            let tenant = Tenant::new(Verifier::new(secret(&name)), &*name);
+            (name, tenant)
+        });
+        Self {
+            tenants: tenants.collect(),
+            state: Mutex::new(State::Works),
+            lookups: AtomicUsize::new(0),
+            running: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
+        }
+    }
+
+    fn set(&self, state: State) {
+        *self.state.lock().unwrap() = state;
+    }
+
+    async fn find(&self, agent: &str) -> Result<Option<Tenant>, &'static str> {
+        self.lookups.fetch_add(1, Ordering::Relaxed);
+        let running = self.running.fetch_add(1, Ordering::Relaxed) + 1;
+        self.peak.fetch_max(running, Ordering::Relaxed);
+        sleep(Duration::from_millis(5)).await;
+        self.running.fetch_sub(1, Ordering::Relaxed);
+        let state = *self.state.lock().unwrap();
+        match state {
+            State::Works => Ok(self.tenants.get(agent).cloned()),
+            State::Fails => Err("the database is down"),
+            State::Hangs => pending().await,
+            State::Panics => panic!("on purpose"),
+            State::IsEmpty => Ok(None),
+        }
+    }
+}
+
+fn lookup(database: &Arc<Database>) -> Lookup<String> {
+    let database = Arc::clone(database);
     Lookup::new(agent, move |agent: String| {
-        lookups.fetch_add(1, Ordering::Relaxed);
-        let tenant = tenants.get(&agent).cloned();
-        async { Ok::<_, &str>(tenant) }
+        let database = Arc::clone(&database);
+        async move { database.find(&agent).await }
     })
+}
+
+/// Returns a cached lookup whose results are never fresh, so that each delivery needs a lookup.
+fn cached(database: &Arc<Database>) -> CachedLookup<String> {
+    lookup(database).cached(CacheConfig::default().with_time_to_live(Duration::ZERO))
 }
 
 /// Sends 10,000 deliveries in 10 seconds of tokio's clock, while the secret rotates every 100 ms.
@@ -90,7 +146,7 @@ async fn no_delivery_is_lost_in_a_rotation_and_no_ended_secret_is_accepted() {
     for way in 0..4 {
         let (mut current, mut former, mut ended) = (0, 0, 0);
         for (age, has_ended, response) in deliveries_during_a_rotation(way).await {
-            let expected = if has_ended { refused("mismatch") } else { accepted() };
+            let expected = if has_ended { refused_as("mismatch") } else { accepted() };
             assert_eq!(response, expected, "{age} rotations old, way {way}");
             match (age, has_ended) {
                 (0, _) => current += 1,
@@ -156,17 +212,17 @@ async fn deliveries_during_a_rotation(way: usize) -> Vec<(u64, bool, Response)> 
 
 #[actix_web::test]
 async fn each_secret_of_a_thousand_agents_is_valid_for_its_own_agent_only() {
-    let lookups = Arc::default();
-    for receiver in receivers(|| WebhookConfig::new(agents(1_000, &lookups)).with_clock(NOW)).await
-    {
+    tokio::time::pause();
+    let database = Arc::new(Database::of(1_000));
+    for receiver in receivers(|| WebhookConfig::new(lookup(&database)).with_clock(NOW)).await {
         for number in 0..1_000 {
             let mine = format!("agent-{number}");
             let yours = format!("agent-{}", (number + 1) % 1_000);
             for (path, signer, named, expected) in [
                 (&mine, &mine, &mine, accepted()),
-                (&yours, &mine, &mine, refused("mismatch")),
-                (&yours, &mine, &yours, refused("mismatch")),
-                (&mine, &mine, &yours, refused("other_agent")),
+                (&yours, &mine, &mine, refused_as("mismatch")),
+                (&yours, &mine, &yours, refused_as("mismatch")),
+                (&mine, &mine, &yours, refused_as("other_agent")),
             ] {
                 let response = receiver.send(delivery(path, signer, named, NOW)).await;
                 assert_eq!(response, expected, "{signer} at {path}, {}", receiver.name);
@@ -177,7 +233,7 @@ async fn each_secret_of_a_thousand_agents_is_valid_for_its_own_agent_only() {
 
 #[actix_web::test]
 async fn requests_with_invalid_headers_cause_no_lookup() {
-    let lookups = Arc::default();
+    let database = Arc::new(Database::of(1));
     let good = genuine("agent-0");
     let [(timestamp, time), (signature, value)] = [&good.headers[0], &good.headers[1]];
     let repeated = [&good.headers[..], &good.headers[..1]].concat();
@@ -195,16 +251,16 @@ async fn requests_with_invalid_headers_cause_no_lookup() {
         headers.map(|values| values.into_iter().map(|(name, value)| (name as &str, value)));
     let headers = headers.map(Iterator::collect::<Vec<_>>);
 
-    for receiver in receivers(|| WebhookConfig::new(agents(1, &lookups)).with_clock(NOW)).await {
+    for receiver in receivers(|| WebhookConfig::new(lookup(&database)).with_clock(NOW)).await {
         for headers in headers.iter().cycle().take(10_000) {
             let sent = Sent { headers: headers.clone(), ..good.clone() };
             assert_eq!(receiver.send(sent).await.status, 403, "{}", receiver.name);
         }
-        assert_eq!(lookups.load(Ordering::Relaxed), 0, "{}", receiver.name);
+        assert_eq!(database.lookups.load(Ordering::Relaxed), 0, "{}", receiver.name);
 
         assert_eq!(receiver.send(good.clone()).await, accepted());
         assert_eq!(
-            lookups.swap(0, Ordering::Relaxed),
+            database.lookups.swap(0, Ordering::Relaxed),
             1,
             "{}: a genuine delivery causes a lookup",
             receiver.name
@@ -214,44 +270,115 @@ async fn requests_with_invalid_headers_cause_no_lookup() {
 
 #[actix_web::test]
 async fn forgeries_for_unknown_tenants_cause_a_bounded_number_of_lookups() {
-    const HOUR: Duration = Duration::from_secs(3_600);
-    let lookups = Arc::default();
-    let cache = CacheConfig::default()
-        .with_max_tenants(1_000)
-        .with_time_to_live(HOUR)
-        .with_miss_budget(500)
-        .with_miss_time_to_live(HOUR);
-    let config = || WebhookConfig::new(agents(1, &lookups).cached(cache.clone())).with_clock(NOW);
+    tokio::time::pause();
+    let database = Arc::new(Database::of(1));
+    let config = || WebhookConfig::new(cached(&database)).with_clock(NOW);
 
-    for (names, expected_lookups) in [(100, 100), (10_000, 500)] {
+    // Of 32 lookups, 16 are for names that are not known. 1,024 wait, each name once.
+    for (names, expected_lookups) in [(100, 100), (10_000, 16 + 1_024)] {
         for receiver in receivers(config).await {
-            for number in 0..10_000 {
+            let flood = (0..10_000).map(|number| {
                 let path = format!("unknown-{}", number % names);
-                let response = receiver.send(delivery(&path, "forger", &path, NOW)).await;
-                let spent = names > 500 && number >= 500;
-                let expected =
-                    if spent { unavailable("lookup_busy") } else { refused("unknown_tenant") };
-                assert_eq!(response, expected, "{}", receiver.name);
-            }
-            assert_eq!(lookups.swap(0, Ordering::Relaxed), expected_lookups, "{}", receiver.name);
+                receiver.send(delivery(&path, "forger", &path, NOW))
+            });
+            let responses = join_all(flood).await;
+
+            let count = |expected| responses.iter().filter(move |it| **it == expected).count();
+            let unknown = 10_000.min(10_000 / names * expected_lookups);
+            assert_eq!(count(refused_as("unknown_tenant")), unknown, "{}", receiver.name);
+            assert_eq!(count(unavailable("lookup_busy")), 10_000 - unknown, "{}", receiver.name);
+            let lookups = database.lookups.swap(0, Ordering::Relaxed);
+            assert_eq!(lookups, expected_lookups, "{}", receiver.name);
+            assert_eq!(database.peak.swap(0, Ordering::Relaxed), 16, "{}", receiver.name);
         }
     }
 }
 
 #[actix_web::test]
 async fn a_known_tenant_is_served_while_forgeries_name_unknown_tenants() {
-    let lookups = Arc::default();
-    let cache = CacheConfig::default()
-        .with_miss_budget(10)
-        .with_miss_time_to_live(Duration::from_secs(3_600));
-    let config = || WebhookConfig::new(agents(1, &lookups).cached(cache.clone())).with_clock(NOW);
+    tokio::time::pause();
+    let database = Arc::new(Database::of(1));
+    let config = || WebhookConfig::new(cached(&database)).with_clock(NOW);
 
     for receiver in receivers(config).await {
-        for number in 0..1_000 {
+        assert_eq!(receiver.send(genuine("agent-0")).await, accepted(), "{}", receiver.name);
+        let flood = join_all((0..10_000).map(|number| {
             let path = format!("unknown-{number}");
-            assert_eq!(receiver.send(genuine("agent-0")).await, accepted(), "{}", receiver.name);
-            assert_ne!(receiver.send(delivery(&path, "forger", &path, NOW)).await.status, 200);
+            receiver.send(delivery(&path, "forger", &path, NOW))
+        }));
+        let served = async {
+            let started = Instant::now();
+            for _ in 0..60 {
+                assert_eq!(receiver.send(genuine("agent-0")).await, accepted());
+            }
+            assert_eq!(started.elapsed().as_millis(), 60 * 5, "it never waits for its turn");
+        };
+        let (flood, ()) = tokio::join!(flood, served);
+        assert!(flood.iter().all(|response| response.status != 200), "{}", receiver.name);
+    }
+}
+
+#[actix_web::test]
+async fn known_tenants_are_served_while_the_source_fails_or_hangs() {
+    tokio::time::pause();
+    for state in [State::Fails, State::Hangs, State::Panics] {
+        let database = Arc::new(Database::of(3));
+        let config = || WebhookConfig::new(cached(&database)).with_clock(NOW);
+        for receiver in receivers(config).await {
+            database.set(State::Works);
+            for agent in ["agent-0", "agent-1", "agent-2"] {
+                assert_eq!(receiver.send(genuine(agent)).await, accepted(), "{}", receiver.name);
+            }
+
+            database.set(state);
+            for second in 0..60 {
+                for agent in ["agent-0", "agent-1"] {
+                    let response = receiver.send(genuine(agent)).await;
+                    assert_eq!(response, accepted(), "{state:?}, {second} s, {}", receiver.name);
+                }
+                sleep(Duration::from_secs(1)).await;
+            }
+            let forged = receiver.send(delivery("agent-0", "forger", "agent-0", NOW)).await;
+            assert_eq!(forged, refused_as("mismatch"), "{state:?}, {}", receiver.name);
+            let new = receiver.send(genuine("agent-new")).await;
+            assert_eq!(new.status, 503, "{state:?}, {}", receiver.name);
+
+            // The source works again, and does not know the tenant any more.
+            database.set(State::IsEmpty);
+            sleep(Duration::from_secs(10)).await;
+            let removed = receiver.send(genuine("agent-0")).await;
+            assert_eq!(removed, refused_as("unknown_tenant"), "{state:?}, {}", receiver.name);
+            database.set(State::Fails);
+            sleep(Duration::from_secs(10)).await;
+            let removed = receiver.send(genuine("agent-0")).await;
+            assert_eq!(removed, unavailable("lookup_failed"), "{state:?}, {}", receiver.name);
         }
+    }
+}
+
+#[actix_web::test]
+async fn a_tenant_that_was_forgotten_is_looked_up_at_once() {
+    let database = Arc::new(Database::of(1));
+    let handles = RefCell::new(Vec::new());
+    let config = || {
+        let cached = lookup(&database).cached(CacheConfig::default());
+        handles.borrow_mut().push(cached.clone());
+        WebhookConfig::new(cached).with_clock(NOW)
+    };
+    let receivers = receivers(config).await;
+    for (receiver, handle) in receivers.iter().zip(handles.take()) {
+        database.set(State::Works);
+        assert_eq!(receiver.send(genuine("agent-0")).await, accepted(), "{}", receiver.name);
+        database.set(State::IsEmpty);
+        assert_eq!(receiver.send(genuine("agent-0")).await, accepted(), "{}", receiver.name);
+
+        handle.forget("agent-0");
+        let removed = receiver.send(genuine("agent-0")).await;
+        assert_eq!(removed, refused_as("unknown_tenant"), "{}", receiver.name);
+
+        database.set(State::Works);
+        handle.forget("agent-0");
+        assert_eq!(receiver.send(genuine("agent-0")).await, accepted(), "{}", receiver.name);
     }
 }
 
@@ -268,7 +395,8 @@ async fn a_slow_or_failing_lookup_is_503_and_the_next_request_works() {
                 }
             });
             let cache = CacheConfig::default();
-            WebhookConfig::new(if cached { lookup.cached(cache) } else { lookup }).with_clock(NOW)
+            let source: Source = if cached { lookup.cached(cache).into() } else { lookup.into() };
+            WebhookConfig::new(source).with_clock(NOW)
         };
         for receiver in receivers(config).await {
             let started = Instant::now();

@@ -1,0 +1,67 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::telemetry;
+
+/// How long a failure shows that the source of the secrets fails.
+const WINDOW: Duration = Duration::from_secs(2);
+/// How often the source is tried while it fails.
+const PROBE: Duration = Duration::from_secs(1);
+/// How often the log says that the source fails, at most.
+const LOG: Duration = Duration::from_secs(60);
+
+/// Whether the source of the secrets fails or is slow, as far as recent lookups show.
+#[derive(Default)]
+pub(super) struct Outage {
+    failed_at: Option<Instant>,
+    probed_at: Option<Instant>,
+    logged_at: Option<Instant>,
+    /// How many last known results were used since the log said so. Zero if it did not.
+    used: u64,
+}
+
+impl Outage {
+    pub(super) fn is_on(&self) -> bool {
+        is_within(self.failed_at, WINDOW)
+    }
+
+    /// Returns whether a lookup may try the source. If it returns true, it is false for a second.
+    pub(super) fn may_probe(&mut self) -> bool {
+        let may_probe = !is_within(self.probed_at, PROBE);
+        if may_probe {
+            self.probed_at = Some(Instant::now());
+        }
+        may_probe
+    }
+
+    /// A lookup has failed, or is slow.
+    pub(super) fn failed(&mut self) {
+        self.failed_at = Some(Instant::now());
+    }
+
+    /// A lookup has succeeded in time.
+    pub(super) fn succeeded(&mut self) {
+        self.failed_at = None;
+        if self.used > 0 {
+            telemetry::lookups_recovered(self.used);
+            self.used = 0;
+        }
+    }
+
+    /// A delivery uses the last known result.
+    pub(super) fn used_last(&mut self) {
+        if self.used == 0 {
+            if is_within(self.logged_at, LOG) {
+                return;
+            }
+            telemetry::last_results_used();
+            self.logged_at = Some(Instant::now());
+        }
+        self.used = self.used.saturating_add(1);
+    }
+}
+
+fn is_within(time: Option<Instant>, period: Duration) -> bool {
+    time.is_some_and(|time| time.elapsed() < period)
+}
