@@ -112,7 +112,7 @@ impl Refusal {
                 "missing_tenant",
                 403,
                 WARN,
-                "`key` returned `None`; inside axum's `Router::nest`, read the path of `OriginalUri`",
+                "check the path; axum's `Router::nest` cuts it: `key` must use `OriginalUri`",
             ),
             Self::UnknownTenant => {
                 row("unknown_tenant", 403, WARN, "a new tenant, a removed one, or a stray request")

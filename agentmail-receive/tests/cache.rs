@@ -16,6 +16,7 @@ use agentmail_receive::{
 };
 use futures_util::{FutureExt, future::join_all};
 use tokio::{
+    runtime::Builder,
     sync::Semaphore,
     time::{Instant, sleep, sleep_until},
 };
@@ -310,6 +311,19 @@ async fn a_lookup_that_waits_for_its_turn_has_the_same_timeout() {
     let both = tokio::join!(outcome(&impatient, "a"), outcome(&impatient, "b"));
     assert_eq!(both, (Err("lookup_timeout"), Err("lookup_timeout")));
     assert_eq!(started.elapsed().as_secs(), 4);
+}
+
+#[test]
+fn a_lookup_on_a_runtime_that_has_shut_down_is_an_error() {
+    let config = Store::open().config(long());
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    let handle = runtime.handle().clone();
+    drop(runtime);
+    let _inside = handle.enter();
+
+    for _ in 0..2 {
+        assert_eq!(outcome(&config, "a").now_or_never(), Some(Err("lookup_failed")));
+    }
 }
 
 #[tokio::test]

@@ -147,7 +147,7 @@ async fn the_last_result_is_used_for_ten_minutes_at_most() {
     let mut receiver = Receiver::new(CacheConfig::default());
     receiver.find("a").await;
 
-    advance(9 * MINUTE + Duration::from_secs(59)).await;
+    advance(TTL + 9 * MINUTE + Duration::from_secs(59)).await;
     let delivery = receiver.deliver("a");
     receiver.call().await.unwrap().fails();
     assert_eq!(now(delivery).await, Ok(0));

@@ -51,7 +51,7 @@ class Receiver:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         environment = dict(os.environ, WEBHOOK_SIGNING_SECRET=SECRET, LISTEN=f"127.0.0.1:{self.port}",
-                           RUST_LOG="agentmail=warn", **settings)
+                           RUST_LOG="agentmail=warn") | settings
         binary = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release", name)
         self.process = subprocess.Popen([binary], env=environment, stdout=self.log)
         while not self.listens():

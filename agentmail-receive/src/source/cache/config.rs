@@ -105,9 +105,9 @@ impl CacheConfig {
     /// a year. Zero turns it off.
     ///
     /// A lookup fails if it returns an error, panics, takes too long, or is refused because too
-    /// many others wait. The time begins when the tenant was found. Within it, the secrets of a
-    /// tenant that was removed in the meantime are accepted until a lookup succeeds again. A lookup
-    /// that finds no such tenant deletes the last result at once.
+    /// many others wait. The time begins when [`time_to_live`](Self::time_to_live) has passed.
+    /// Within it, the secrets of a tenant that was removed in the meantime are accepted until a
+    /// lookup succeeds again. A lookup that finds no such tenant deletes the last result at once.
     ///
     /// While the source of the secrets fails or is slow, known tenants are not kept waiting: the
     /// last known result is used at once, and one lookup per second tries the source in the

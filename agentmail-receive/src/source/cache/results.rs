@@ -18,7 +18,7 @@ use tokio::{
 use super::{
     config::CacheConfig,
     flight::{Flight, FlightTask, Outcome, Progress},
-    lanes::Lanes,
+    lanes::{Lanes, Place},
     outage::Outage,
     stats::{Counters, LookupStats},
 };
@@ -37,7 +37,7 @@ pub(super) struct Results<K> {
     missed: Cache<K, Instant>,
     /// The tenants that were found recently, also after their results have expired.
     known: Cache<K, ()>,
-    /// Whoever changes what is kept holds this lock.
+    /// Locked while what is kept changes.
     state: Mutex<State<K>>,
     lanes: Lanes,
     counters: Counters,
@@ -55,6 +55,9 @@ struct State<K> {
     outage: Outage,
 }
 
+/// A lookup that is still to be spawned.
+type Started<K> = Option<(FlightTask<K>, Place)>;
+
 /// What a delivery does next.
 enum Next {
     Respond(Result<Tenant, Refusal>),
@@ -66,10 +69,9 @@ where
     K: Hash + Eq + Clone + Send + Sync + 'static,
 {
     pub(super) fn new(find: Arc<FindFn<K>>, config: CacheConfig) -> Self {
-        let longest = config.time_to_live().max(config.stale_if_error());
         Self {
             find,
-            found: recent(&config).time_to_live(longest).build(),
+            found: recent(&config).time_to_live(stale_until(&config)).build(),
             missed: recent(&config).time_to_live(config.miss_time_to_live()).build(),
             known: recent(&config).build(),
             state: Mutex::new(State {
@@ -131,7 +133,7 @@ where
     /// A lookup takes longer than a delivery waits that has a last known result.
     pub(super) fn is_slow(&self, key: &K, id: u64) {
         let mut state = self.lock();
-        state.outage.failed();
+        self.failed(key, &mut state);
         if let Some(flight) = state.flights.get(key).filter(|flight| flight.id == id) {
             flight.progress.send_replace(Progress::Slow);
         }
@@ -147,10 +149,7 @@ where
             Err(Refusal::LookupBusy) => self.counters.count(|stats| &mut stats.busy),
             Err(_) => {
                 self.counters.count(|stats| &mut stats.failed);
-                // Nobody can cause this by making up names.
-                if self.last(key).is_some() {
-                    state.outage.failed();
-                }
+                self.failed(key, &mut state);
             }
         }
         if state.flights.get(key).is_none_or(|flight| flight.id != id) {
@@ -179,37 +178,50 @@ where
         if let Some(result) = self.fresh(key) {
             return Next::Respond(result);
         }
-        let mut state = self.lock();
+        let (next, started) = self.decide(key, &mut self.lock());
+        // In a task of its own: the first client may disconnect while others wait. Outside of the
+        // lock: a runtime that shuts down drops the task here.
+        if let Some((task, place)) = started {
+            tokio::spawn(task.run(place));
+        }
+        next
+    }
+
+    fn decide(self: &Arc<Self>, key: &K, state: &mut State<K>) -> (Next, Started<K>) {
         // A lookup may have ended since.
         if let Some(result) = self.fresh(key) {
-            return Next::Respond(result);
+            return (Next::Respond(result), None);
         }
         let has_last = self.last(key).is_some();
         let is_outage = has_last && state.outage.is_on();
         let running = state.flights.get(key).map(|flight| flight.progress.subscribe());
-        let progress = match running {
-            Some(progress) => Ok(progress),
-            None if is_outage && !state.outage.may_probe() => Err(Refusal::LookupFailed),
-            None => self.start(key, &mut state),
+        let (progress, started) = match running {
+            Some(progress) => (Ok(progress), None),
+            None if is_outage && !state.outage.may_probe() => (Err(Refusal::LookupFailed), None),
+            None => match self.start(key, state) {
+                Some((progress, started)) => (Ok(progress), Some(started)),
+                None => (Err(Refusal::LookupBusy), None),
+            },
         };
-        match progress {
+        let next = match progress {
             Ok(progress) if !is_outage => Next::Wait { progress, has_last },
             progress => {
                 let refusal = progress.err().unwrap_or(Refusal::LookupFailed);
-                Next::Respond(self.use_last(key, &mut state).ok_or(refusal))
+                Next::Respond(self.use_last(key, state).ok_or(refusal))
             }
-        }
+        };
+        (next, started)
     }
 
-    /// Starts a lookup, in a task of its own: the first client may disconnect while others wait.
+    /// Prepares a lookup, unless too many wait.
     fn start(
         self: &Arc<Self>,
         key: &K,
         state: &mut State<K>,
-    ) -> Result<watch::Receiver<Progress>, Refusal> {
+    ) -> Option<(watch::Receiver<Progress>, (FlightTask<K>, Place))> {
         let Some(place) = self.lanes.admit(self.known.get(key).is_some()) else {
             self.counters.count(|stats| &mut stats.busy);
-            return Err(Refusal::LookupBusy);
+            return None;
         };
         let id = state.next_id;
         state.next_id = id.wrapping_add(1);
@@ -217,8 +229,7 @@ where
         state.flights.insert(key.clone(), Flight { id, progress: sender });
         let results = Arc::clone(self);
         let task = FlightTask { results, key: key.clone(), id, outcome: Outcome::default() };
-        tokio::spawn(task.run(place));
-        Ok(progress)
+        Some((progress, (task, place)))
     }
 
     /// Waits until the lookup has ended. With a last known result, it does not wait for long.
@@ -249,7 +260,7 @@ where
 
     /// Returns the result that may be used while the lookup fails.
     fn last(&self, key: &K) -> Option<Tenant> {
-        self.found_within(key, self.config.stale_if_error())
+        self.found_within(key, stale_until(&self.config))
     }
 
     fn use_last(&self, key: &K, state: &mut State<K>) -> Option<Tenant> {
@@ -257,6 +268,14 @@ where
         self.counters.count(|stats| &mut stats.stale);
         state.outage.used_last();
         Some(last)
+    }
+
+    /// Notes that the source fails, if it fails for a known tenant: nobody can cause this by making
+    /// up names.
+    fn failed(&self, key: &K, state: &mut State<K>) {
+        if self.last(key).is_some() {
+            state.outage.failed();
+        }
     }
 
     fn found_within(&self, key: &K, age: Duration) -> Option<Tenant> {
@@ -267,6 +286,11 @@ where
     fn lock(&self) -> MutexGuard<'_, State<K>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How old a result may be that is used while the lookup fails.
+fn stale_until(config: &CacheConfig) -> Duration {
+    config.time_to_live().saturating_add(config.stale_if_error())
 }
 
 /// Keeps the entries that were used last.

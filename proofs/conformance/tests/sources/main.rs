@@ -26,7 +26,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use receivers::{Response, Sent, receivers};
+use receivers::{Receiver, Response, Sent, receivers};
 
 const NOW: UnixTime = UnixTime::from_secs(1_700_000_000);
 
@@ -133,6 +133,16 @@ fn lookup(database: &Arc<Database>) -> Lookup<String> {
 /// Returns a cached lookup whose results are never fresh, so that each delivery needs a lookup.
 fn cached(database: &Arc<Database>) -> CachedLookup<String> {
     lookup(database).cached(CacheConfig::default().with_time_to_live(Duration::ZERO))
+}
+
+/// Sends 10,000 forgeries at once, which claim to be for this many tenants that do not exist.
+async fn flood(receiver: &Receiver, names: usize) -> Vec<Response> {
+    let forged = delivery("unknown", "forger", "unknown", NOW);
+    let sent = (0..10_000).map(|number| {
+        let path = format!("/agents/unknown-{}/webhook", number % names);
+        receiver.send(Sent { path, ..forged.clone() })
+    });
+    join_all(sent).await
 }
 
 /// Sends 10,000 deliveries in 10 seconds of tokio's clock, while the secret rotates every 100 ms.
@@ -277,11 +287,7 @@ async fn forgeries_for_unknown_tenants_cause_a_bounded_number_of_lookups() {
     // Of 32 lookups, 16 are for names that are not known. 1,024 wait, each name once.
     for (names, expected_lookups) in [(100, 100), (10_000, 16 + 1_024)] {
         for receiver in receivers(config).await {
-            let flood = (0..10_000).map(|number| {
-                let path = format!("unknown-{}", number % names);
-                receiver.send(delivery(&path, "forger", &path, NOW))
-            });
-            let responses = join_all(flood).await;
+            let responses = flood(&receiver, names).await;
 
             let count = |expected| responses.iter().filter(move |it| **it == expected).count();
             let unknown = 10_000.min(10_000 / names * expected_lookups);
@@ -302,18 +308,16 @@ async fn a_known_tenant_is_served_while_forgeries_name_unknown_tenants() {
 
     for receiver in receivers(config).await {
         assert_eq!(receiver.send(genuine("agent-0")).await, accepted(), "{}", receiver.name);
-        let flood = join_all((0..10_000).map(|number| {
-            let path = format!("unknown-{number}");
-            receiver.send(delivery(&path, "forger", &path, NOW))
-        }));
         let served = async {
             let started = Instant::now();
             for _ in 0..60 {
                 assert_eq!(receiver.send(genuine("agent-0")).await, accepted());
             }
-            assert_eq!(started.elapsed().as_millis(), 60 * 5, "it never waits for its turn");
+            // The timer rounds up to whole milliseconds.
+            let longest = 60 * Duration::from_millis(6);
+            assert!(started.elapsed() <= longest, "it waits for its turn, {}", receiver.name);
         };
-        let (flood, ()) = tokio::join!(flood, served);
+        let (flood, ()) = tokio::join!(flood(&receiver, 10_000), served);
         assert!(flood.iter().all(|response| response.status != 200), "{}", receiver.name);
     }
 }
