@@ -5,7 +5,13 @@
 
 mod common;
 
-use std::{collections::VecDeque, fmt::Write, time::Duration};
+use std::{
+    collections::VecDeque,
+    fmt::Write,
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use agentmail_receive::{
     CacheConfig, CachedLookup, Lookup, RequestHead, Tenant, WebhookConfig, path_segment,
@@ -235,6 +241,57 @@ async fn a_source_that_hangs_keeps_known_tenants_waiting_once() {
     let waiting = receiver.deliver("a");
     receiver.call().await.unwrap().unknown();
     assert_eq!(now(waiting).await, Err("unknown_tenant"), "its last result is not used any more");
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// Returns how often the log says that the lookups fail, and that they succeed again.
+    fn outages(&self) -> (usize, usize) {
+        let log = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let lines = |text| log.lines().filter(|line| line.contains(text)).count();
+        (lines("last known results are used"), lines("succeed again"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_begin_and_the_end_of_an_outage_are_logged_once() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let mut receiver = Receiver::new(CacheConfig::default());
+    receiver.find("a").await;
+
+    // The second outage begins within a minute after the first, the third one later.
+    for expected in [(1, 1), (1, 1), (2, 2)] {
+        advance(TTL).await;
+        for _ in 0..3 {
+            let delivery = receiver.deliver("a");
+            receiver.call().await.unwrap().fails();
+            assert!(now(delivery).await.is_ok());
+            // Longer than a failure shows that the source fails.
+            advance(Duration::from_secs(2)).await;
+        }
+        assert_eq!(log.outages().0, expected.0);
+        let delivery = receiver.deliver("a");
+        receiver.call().await.unwrap().found();
+        assert!(now(delivery).await.is_ok());
+        assert_eq!(log.outages(), expected);
+        advance(Duration::from_secs(20)).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

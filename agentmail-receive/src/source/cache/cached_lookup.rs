@@ -36,9 +36,9 @@ where
     /// Forgets a tenant: the next delivery to it causes a lookup.
     ///
     /// Call it when the secrets of a tenant have changed in your database, or when the tenant was
-    /// added or removed there. When it returns, no result is used that a lookup had found before,
-    /// also not by a delivery that waits for a lookup which is running. The last known result is
-    /// deleted too: while the lookup fails, the deliveries to this tenant get 503.
+    /// added or removed there. Each delivery that arrives later, or that still waits for a lookup,
+    /// gets the result of a new lookup. The last known result is deleted too: while the lookup
+    /// fails, the deliveries to this tenant get 503.
     ///
     /// It has no effect on other processes.
     pub fn forget<Q>(&self, key: &Q)
