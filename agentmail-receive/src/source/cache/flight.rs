@@ -31,6 +31,7 @@ pub(super) struct FlightTask<K: Hash + Eq + Clone + Send + Sync + 'static> {
     pub(super) results: Arc<Results<K>>,
     pub(super) key: K,
     pub(super) id: u64,
+    pub(super) place: Place,
     pub(super) outcome: Outcome,
 }
 
@@ -51,12 +52,12 @@ impl<K> FlightTask<K>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
 {
-    pub(super) async fn run(mut self, place: Place) {
+    pub(super) async fn run(mut self) {
         let results = &self.results;
         let limit = results.config.lookup_timeout();
         let (created, mut has_started) = (Instant::now(), false);
         let lookup = async {
-            let _turn = place.turn().await;
+            let _turn = self.place.turn().await;
             // Many may reach their turn at this moment, because the others have timed out.
             if created.elapsed() >= limit {
                 return Outcome { found: Err(Refusal::LookupBusy), is_in_time: false };

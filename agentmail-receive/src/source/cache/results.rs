@@ -18,7 +18,7 @@ use tokio::{
 use super::{
     config::CacheConfig,
     flight::{Flight, FlightTask, Outcome, Progress},
-    lanes::{Lanes, Place},
+    lanes::Lanes,
     outage::Outage,
     stats::{Counters, LookupStats},
 };
@@ -54,9 +54,6 @@ struct State<K> {
     next_id: u64,
     outage: Outage,
 }
-
-/// A lookup that is still to be spawned.
-type Started<K> = Option<(FlightTask<K>, Place)>;
 
 /// What a delivery does next.
 enum Next {
@@ -178,16 +175,16 @@ where
         if let Some(result) = self.fresh(key) {
             return Next::Respond(result);
         }
-        let (next, started) = self.decide(key, &mut self.lock());
+        let (next, task) = self.decide(key, &mut self.lock());
         // In a task of its own: the first client may disconnect while others wait. Outside of the
         // lock: a runtime that shuts down drops the task here.
-        if let Some((task, place)) = started {
-            tokio::spawn(task.run(place));
+        if let Some(task) = task {
+            tokio::spawn(task.run());
         }
         next
     }
 
-    fn decide(self: &Arc<Self>, key: &K, state: &mut State<K>) -> (Next, Started<K>) {
+    fn decide(self: &Arc<Self>, key: &K, state: &mut State<K>) -> (Next, Option<FlightTask<K>>) {
         // A lookup may have ended since.
         if let Some(result) = self.fresh(key) {
             return (Next::Respond(result), None);
@@ -195,11 +192,11 @@ where
         let has_last = self.last(key).is_some();
         let is_outage = has_last && state.outage.is_on();
         let running = state.flights.get(key).map(|flight| flight.progress.subscribe());
-        let (progress, started) = match running {
+        let (progress, task) = match running {
             Some(progress) => (Ok(progress), None),
             None if is_outage && !state.outage.may_probe() => (Err(Refusal::LookupFailed), None),
             None => match self.start(key, state) {
-                Some((progress, started)) => (Ok(progress), Some(started)),
+                Some((progress, task)) => (Ok(progress), Some(task)),
                 None => (Err(Refusal::LookupBusy), None),
             },
         };
@@ -210,7 +207,7 @@ where
                 Next::Respond(self.use_last(key, state).ok_or(refusal))
             }
         };
-        (next, started)
+        (next, task)
     }
 
     /// Prepares a lookup, unless too many wait.
@@ -218,7 +215,7 @@ where
         self: &Arc<Self>,
         key: &K,
         state: &mut State<K>,
-    ) -> Option<(watch::Receiver<Progress>, (FlightTask<K>, Place))> {
+    ) -> Option<(watch::Receiver<Progress>, FlightTask<K>)> {
         let Some(place) = self.lanes.admit(self.known.get(key).is_some()) else {
             self.counters.count(|stats| &mut stats.busy);
             return None;
@@ -228,8 +225,8 @@ where
         let (sender, progress) = watch::channel(Progress::Running);
         state.flights.insert(key.clone(), Flight { id, progress: sender });
         let results = Arc::clone(self);
-        let task = FlightTask { results, key: key.clone(), id, outcome: Outcome::default() };
-        Some((progress, (task, place)))
+        let task = FlightTask { results, key: key.clone(), id, place, outcome: Outcome::default() };
+        Some((progress, task))
     }
 
     /// Waits until the lookup has ended. With a last known result, it does not wait for long.
