@@ -239,11 +239,11 @@ async fn a_lookup_that_panics_is_an_error() {
 
 #[tokio::test(start_paused = true)]
 async fn a_fresh_process_serves_all_agents_below_the_documented_rate() {
-    // Half of 32 lookups, 5 ms each: 3,200 names per second.
+    // 32 lookups of 5 ms each: 6,400 names per second. The timer rounds up to 6 ms.
     let store = Store::slow(Duration::from_millis(5));
     let config = store.config(CacheConfig::default());
 
-    let forgeries = every(Duration::from_micros(500), 2_000, |number| {
+    let forgeries = every(Duration::from_micros(250), 4_000, |number| {
         let config = config.clone();
         async move { outcome(&config, &format!("unknown-{number}")).await }
     });
@@ -254,7 +254,7 @@ async fn a_fresh_process_serves_all_agents_below_the_documented_rate() {
     let (forgeries, genuine) = tokio::join!(forgeries, genuine);
 
     assert_eq!(genuine, vec![Ok(()); 500]);
-    assert_eq!(forgeries, vec![Err("unknown_tenant"); 2_000]);
+    assert_eq!(forgeries, vec![Err("unknown_tenant"); 4_000]);
     let peak = store.peak.load(Ordering::Relaxed);
     assert!((10..=32).contains(&peak), "{peak}");
 }
@@ -284,9 +284,9 @@ async fn known_tenants_never_wait_for_the_lookups_of_unauthenticated_clients() {
     let flood: Vec<_> = join_all(flood).await.into_iter().map(Result::unwrap).collect();
     let found = flood.iter().filter(|outcome| **outcome == Err("unknown_tenant")).count();
     let busy = flood.iter().filter(|outcome| **outcome == Err("lookup_busy")).count();
-    assert_eq!((found, busy), (16 + 100, 1_000 - 16 - 100));
-    assert_eq!(store.peak.load(Ordering::Relaxed), 16 + 1);
-    assert_eq!((cached.stats().lookups, cached.stats().busy), (1 + 116 + 1, 884 + 1));
+    assert_eq!((found, busy), (32 + 100, 1_000 - 32 - 100));
+    assert_eq!(store.peak.load(Ordering::Relaxed), 32 + 1);
+    assert_eq!((cached.stats().lookups, cached.stats().busy), (1 + 132 + 1, 868 + 1));
     assert_eq!(outcome(&config, "b").await, Ok(()), "when the flood is over");
 }
 
@@ -295,7 +295,7 @@ async fn a_lookup_that_waits_for_its_turn_has_the_same_timeout() {
     let store = Store::with(0);
     let cached = store
         .lookup()
-        .cached(long().with_max_concurrent_lookups(2).with_lookup_timeout(Duration::from_secs(3)));
+        .cached(long().with_max_concurrent_lookups(1).with_lookup_timeout(Duration::from_secs(3)));
     let config = WebhookConfig::new(cached.clone()).with_clock(NOW);
     let started = Instant::now();
 

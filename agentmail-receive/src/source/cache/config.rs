@@ -14,7 +14,7 @@ use std::time::Duration;
 /// | [`with_max_waiting_lookups`](Self::with_max_waiting_lookups) | 1,024 lookups |
 /// | [`with_lookup_timeout`](Self::with_lookup_timeout) | 5 seconds |
 /// | [`with_stale_if_error`](Self::with_stale_if_error) | 10 minutes |
-/// | [`with_stale_after`](Self::with_stale_after) | 500 milliseconds |
+/// | [`with_stale_after`](Self::with_stale_after) | 250 milliseconds |
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct CacheConfig {
@@ -38,7 +38,7 @@ impl Default for CacheConfig {
             max_waiting_lookups: 1_024,
             lookup_timeout: Duration::from_secs(5),
             stale_if_error: Duration::from_secs(600),
-            stale_after: Duration::from_millis(500),
+            stale_after: Duration::from_millis(250),
         }
     }
 }
@@ -68,20 +68,22 @@ impl CacheConfig {
         Self { miss_time_to_live: time.min(YEAR), ..self }
     }
 
-    /// Sets how many lookups run at once, at least 2.
+    /// Sets how many lookups of names that are not known run at once, at least 1.
     ///
-    /// Half of them are for known tenants: the last [`max_tenants`](Self::max_tenants) tenants that
-    /// were found. The other half is for all other names. Unauthenticated clients choose these
-    /// names, so a known tenant never waits for a lookup that such a client has caused.
+    /// Known tenants have half as many of their own, at least 1. With the default of 32, at most 48
+    /// lookups run at once.
+    ///
+    /// The known tenants are the last [`max_tenants`](Self::max_tenants) tenants that were found.
+    /// Unauthenticated clients choose all other names. A known tenant never waits for a lookup that
+    /// such a client has caused.
     ///
     /// Nothing distinguishes a tenant that this process has not found yet from a name that a client
-    /// has made up. Each delivery to such a tenant is served while new names arrive at a lower rate
-    /// than the other half can look up: half of `lookups`, divided by the time that one lookup
-    /// takes. With the default of 32, and lookups of 5 ms, that is 16 / 0.005 s = 3,200 new names
-    /// per second. Above that rate, some of these deliveries get 503 (`lookup_busy` or
-    /// `lookup_timeout`).
+    /// has made up. Such a tenant is served while new names arrive at a lower rate than `lookups`
+    /// divided by the time that one lookup takes. With 32 lookups of 5 ms each, that is 32 /
+    /// 0.005 s = 6,400 new names per second. Above that rate, some deliveries to such tenants get
+    /// 503 (`lookup_busy` or `lookup_timeout`).
     pub fn with_max_concurrent_lookups(self, lookups: usize) -> Self {
-        Self { max_concurrent_lookups: lookups.max(2), ..self }
+        Self { max_concurrent_lookups: lookups.max(1), ..self }
     }
 
     /// Sets how many lookups of names that are not known may wait for their turn. The same number
@@ -144,7 +146,7 @@ impl CacheConfig {
         self.miss_time_to_live
     }
 
-    /// Returns how many lookups run at once.
+    /// Returns how many lookups of names that are not known run at once.
     #[must_use]
     pub const fn max_concurrent_lookups(&self) -> usize {
         self.max_concurrent_lookups

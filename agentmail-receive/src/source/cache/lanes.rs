@@ -13,10 +13,9 @@ pub(super) struct Lanes {
 impl Lanes {
     pub(super) fn new(config: &CacheConfig) -> Self {
         let at_once = config.max_concurrent_lookups();
-        let known = (at_once / 2).max(1);
-        let other = at_once.saturating_sub(known).max(1);
         let waiting = config.max_waiting_lookups();
-        Self { known: Lane::new(known, waiting), other: Lane::new(other, waiting) }
+        let known = Lane::new((at_once / 2).max(1), waiting);
+        Self { known, other: Lane::new(at_once, waiting) }
     }
 
     /// Admits a lookup, unless too many wait.
@@ -76,11 +75,11 @@ mod tests {
     }
 
     #[test]
-    fn half_of_the_turns_are_for_known_tenants() {
+    fn known_tenants_have_half_as_many_turns_of_their_own() {
         for (at_once, waiting, known, other) in [
-            (32, 1_024, (1_040, 16), (1_040, 16)),
-            (3, 1, (2, 1), (3, 2)),
-            (2, 0, (1, 1), (1, 1)),
+            (32, 1_024, (1_040, 16), (1_056, 32)),
+            (3, 1, (2, 1), (4, 3)),
+            (1, 0, (1, 1), (1, 1)),
             (0, 0, (1, 1), (1, 1)),
         ] {
             let lanes = lanes(at_once, waiting);

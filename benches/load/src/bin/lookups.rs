@@ -23,12 +23,12 @@ use agentmail_axum::{
     VerifyLayer, path_segment,
 };
 use axum::{
-    Json, Router,
+    Router,
     extract::{Path, State},
     http::StatusCode,
     routing::{get, post},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -120,15 +120,16 @@ async fn remove(Path(agent): Path<String>, State(app): State<App>) -> StatusCode
     StatusCode::NO_CONTENT
 }
 
-async fn stats(State(app): State<App>) -> Json<Value> {
-    let stats = app.cached.stats();
-    Json(json!({
-        "lookups": stats.lookups,
-        "failed": stats.failed,
-        "busy": stats.busy,
-        "stale": stats.stale,
+async fn stats(State(app): State<App>) -> String {
+    let counted = app.cached.stats();
+    let stats = json!({
+        "lookups": counted.lookups,
+        "failed": counted.failed,
+        "busy": counted.busy,
+        "stale": counted.stale,
         "peak": app.source.peak.load(Ordering::Relaxed),
-    }))
+    });
+    stats.to_string()
 }
 
 #[derive(Clone)]
