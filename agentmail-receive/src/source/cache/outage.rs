@@ -4,16 +4,15 @@ use tokio::time::Instant;
 
 use crate::telemetry;
 
-/// How long a failure shows that the source of the secrets fails.
-const WINDOW: Duration = Duration::from_secs(2);
 /// How often the source is tried while it fails.
 const PROBE: Duration = Duration::from_secs(1);
 /// How often the log says that the source fails, at most.
 const LOG: Duration = Duration::from_secs(60);
 
 /// Whether the source of the secrets fails or is slow, as far as recent lookups show.
-#[derive(Default)]
 pub(super) struct Outage {
+    /// How long a failure shows that the source fails, if no lookup succeeds.
+    window: Duration,
     failed_at: Option<Instant>,
     probed_at: Option<Instant>,
     logged_at: Option<Instant>,
@@ -22,8 +21,14 @@ pub(super) struct Outage {
 }
 
 impl Outage {
+    pub(super) fn new(lookup_timeout: Duration) -> Self {
+        // All turns may be taken by lookups that hang. The next news comes when they time out.
+        let window = lookup_timeout.saturating_add(2 * PROBE);
+        Self { window, failed_at: None, probed_at: None, logged_at: None, used: 0 }
+    }
+
     pub(super) fn is_on(&self) -> bool {
-        is_within(self.failed_at, WINDOW)
+        is_within(self.failed_at, self.window)
     }
 
     /// Returns whether a lookup may try the source. If it returns true, it is false for a second.

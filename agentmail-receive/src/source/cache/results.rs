@@ -74,7 +74,7 @@ where
             state: Mutex::new(State {
                 flights: HashMap::new(),
                 next_id: 0,
-                outage: Outage::default(),
+                outage: Outage::new(config.lookup_timeout()),
             }),
             lanes: Lanes::new(&config),
             counters: Counters::default(),

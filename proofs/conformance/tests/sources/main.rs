@@ -349,7 +349,7 @@ async fn known_tenants_are_served_while_the_source_fails_or_hangs() {
 
             // The source works again, and does not know the tenant any more.
             database.set(State::IsEmpty);
-            sleep(Duration::from_secs(10)).await;
+            sleep(Duration::from_secs(20)).await;
             let removed = receiver.send(genuine("agent-0")).await;
             assert_eq!(removed, refused_as("unknown_tenant"), "{state:?}, {}", receiver.name);
             database.set(State::Fails);
