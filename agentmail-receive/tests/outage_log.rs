@@ -1,4 +1,4 @@
-//! What the log says of a source that fails. In a binary of its own, because tests that run beside it
+//! What the log says of a source that fails. In a binary of its own: tests that run beside it
 //! without a subscriber would turn the log events off.
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
