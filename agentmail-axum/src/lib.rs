@@ -10,6 +10,8 @@ mod headers;
 pub mod layer;
 mod lookup;
 mod rejection;
+#[cfg(feature = "server")]
+pub mod serve;
 
 #[cfg(feature = "dedupe")]
 #[doc(inline)]
@@ -20,6 +22,9 @@ pub use extract::{Verified, Webhook};
 pub use layer::VerifyLayer;
 pub use lookup::Lookup;
 pub use rejection::WebhookRejection;
+#[cfg(feature = "server")]
+#[doc(inline)]
+pub use serve::serve;
 
 /// Keeps the results of a [`Lookup`]:
 ///
