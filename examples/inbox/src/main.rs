@@ -7,8 +7,8 @@
 //!
 //! A delivery gets 200 when its message is on the disk, and 503 if the message cannot be stored.
 //! Workers then take the message. The work runs at least once. After a failure it is tried again,
-//! up to a limit. SIGTERM and SIGINT let the current work finish. Other messages wait for the next
-//! start.
+//! up to a limit. SIGTERM and SIGINT let the current work finish, for at most 15 seconds. Other
+//! messages wait for the next start.
 //!
 //! | variable | what it sets | default |
 //! | --- | --- | --- |
@@ -67,6 +67,8 @@ use crate::{error::InboxError, inbox::Inbox, schedule::Schedule, work::Faults, w
 const WORKERS: usize = 4;
 /// How long a response waits for the disk, and a shutdown for the clients.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a shutdown then waits for the current work. Kubernetes kills the process after 30 s.
+const LAST_WORK: Duration = Duration::from_secs(15);
 
 /// Responds with 200 if the message is stored, by this delivery or by an earlier one.
 async fn on_event(
@@ -145,15 +147,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let workers: JoinSet<()> = (0..WORKERS).map(|_| worker.clone().run()).collect();
     tokio::spawn(worker::forget_old(inbox));
 
-    let mut stopped = stopping.clone();
-    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
-        _ = stopped.wait_for(|stop| *stop).await;
-    });
-    tokio::select! {
-        served = server => served?,
-        // A delivery that has not arrived completely by then gets no response, so nothing is lost.
-        () = async { _ = stopping.wait_for(|stop| *stop).await; time::sleep(PATIENCE).await } => {}
-    }
-    workers.join_all().await;
+    // A delivery that has not arrived completely by then gets no response, so nothing is lost.
+    agentmail_axum::serve(listener, app)
+        .with_shutdown_timeout(PATIENCE)
+        .with_graceful_shutdown(async move { _ = stopping.wait_for(|stop| *stop).await })
+        .await?;
+    // Work that takes longer is repeated after the next start, as after a crash.
+    _ = time::timeout(LAST_WORK, workers.join_all()).await;
     Ok(())
 }

@@ -16,6 +16,7 @@ use std::{
     error::Error,
     io::{self, IsTerminal},
     sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
 
 use actix_web::{App, HttpResponse, HttpServer, web};
@@ -67,6 +68,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .route("/agentmail/webhook", web::post().to(on_event).wrap(verify.clone()))
             .route("/handled", web::get().to(handled))
     })
+    .keep_alive(Duration::from_secs(75)) // longer than a load balancer keeps connections
+    .client_request_timeout(Duration::from_secs(10))
+    .shutdown_timeout(25) // seconds, because Kubernetes kills the process after 30
     .bind(&address)
     .map_err(|error| format!("cannot listen at {address}: {error}"))?;
     for address in server.addrs() {

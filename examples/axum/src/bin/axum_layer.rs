@@ -87,6 +87,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .await
         .map_err(|error| format!("cannot listen at {address}: {error}"))?;
     tracing::info!("listening at http://{}", listener.local_addr()?);
-    axum::serve(listener, app).with_graceful_shutdown(shutdown).await?;
+    agentmail_axum::serve(listener, app).with_graceful_shutdown(shutdown).await?;
     Ok(())
 }

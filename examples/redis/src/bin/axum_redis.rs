@@ -119,9 +119,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .await
         .map_err(|error| format!("cannot listen at {address}: {error}"))?;
     tracing::info!("listening at http://{}", listener.local_addr()?);
-    axum::serve(listener, app).with_graceful_shutdown(shutdown).await?;
-    // A handler whose client has disconnected still runs. A supervisor would not wait forever.
-    _ = timeout(Duration::from_secs(20), claims.drain()).await;
+    // The two limits are 25 seconds together: Kubernetes kills the process after 30.
+    agentmail_axum::serve(listener, app)
+        .with_shutdown_timeout(Duration::from_secs(15))
+        .with_graceful_shutdown(shutdown)
+        .await?;
+    // A handler whose client has disconnected still runs.
+    _ = timeout(Duration::from_secs(10), claims.drain()).await;
     tracing::info!(stats = ?claims.stats(), "drained");
     Ok(())
 }

@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/agentmail/webhook", listener.local_addr()?);
     let app = app()?;
-    tokio::spawn(async { axum::serve(listener, app).await });
+    tokio::spawn(agentmail_axum::serve(listener, app).into_future());
 
     tokio::task::spawn_blocking(move || tour(&url).map_err(|error| error.to_string())).await??;
     Ok(())
