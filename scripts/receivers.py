@@ -49,7 +49,7 @@ def sign(timestamp, body, secret=SECRET):
 
 class Receiver:
     def __init__(self, binary, **variables):
-        environment = dict(os.environ, WEBHOOK_SIGNING_SECRET=SECRET, LISTEN="127.0.0.1:0", **variables)
+        environment = {**os.environ, "WEBHOOK_SIGNING_SECRET": SECRET, "LISTEN": "127.0.0.1:0", **variables}
         environment.pop("RUST_LOG", None)
         self.process = subprocess.Popen([binary], env=environment, stdout=subprocess.PIPE, text=True)
         self.log = []

@@ -294,6 +294,15 @@ async fn no_client_holds_a_shutdown_for_longer_than_the_shutdown_timeout() {
 }
 
 #[tokio::test]
+async fn refuses_http_2() {
+    let server = start(|limits| limits).await;
+    let mut client = server.connect().await;
+    client.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0").await;
+    let response = client.read_to("\r\n\r\n").await;
+    assert!(response.is_empty() || response.starts_with("HTTP/1.1 400 "), "{response:?}");
+}
+
+#[tokio::test]
 async fn serves_what_axum_serve_does() {
     async fn check<M>(serve: impl FnOnce(TcpListener) -> Serve<M>, expected: &str)
     where

@@ -18,7 +18,7 @@
 //!     "/agentmail/webhook",
 //!     post(on_event).route_layer(verify.dedupe(claims.clone(), "production")),
 //! );
-//! // After `axum::serve(listener, app).with_graceful_shutdown(…).await`: `claims.drain().await`.
+//! // After `serve(listener, app).with_graceful_shutdown(…).await`: `claims.drain().await`.
 //! # Ok::<(), agentmail_axum::SecretError>(())
 //! ```
 //!

@@ -124,10 +124,11 @@ impl<M> Serve<M> {
     {
         let Self { head_timeout, idle_timeout, shutdown_timeout, .. } = self;
         let handle = Handle::<SocketAddr>::new();
-        // Without upgrades. With them, hyper waits without a limit for the first bytes.
+        // The timers of the acceptor assume that a client sends only requests, one after another.
+        // HTTP/2 and upgraded connections are different.
         let mut server = Server::from_listener(self.listener).http1_only();
-        // The acceptor closes a connection earlier. hyper reads after a response, and so asks the
-        // acceptor's stream, only if it has a timer of its own.
+        // The acceptor's timers end earlier. But only if hyper has a timer does it read again after
+        // a response, which starts the timer of an idle connection.
         let longest = head_timeout.saturating_add(idle_timeout);
         server.http_builder().http1().header_read_timeout(longest);
         let server = server
