@@ -17,6 +17,7 @@ It starts nginx and a Redis server on free ports, with new folders.
 
 import collections
 import contextlib
+import itertools
 import os
 import resource
 import select
@@ -54,8 +55,12 @@ class Examples:
                         INBOX=os.path.join(own, "inbox.db"), REDIS_URL=self.redis.url(), **variables)
 
 
-def request(message):
-    body = mail(message)
+NUMBERS = itertools.count()
+
+
+def request():
+    """Returns a delivery of a new message."""
+    body = mail(f"message-{next(NUMBERS)}")
     lines = [f"POST {PATH} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value.decode()}" for name, value in signed(now(), body)]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
@@ -79,7 +84,7 @@ def connected(connection):
 
 
 def half_a_head(connection):
-    connection.sendall(request("half-a-head")[:30])
+    connection.sendall(request()[:30])
 
 
 def half_a_head_after_a_response(connection):
@@ -88,11 +93,11 @@ def half_a_head_after_a_response(connection):
 
 
 def half_a_body(connection):
-    connection.sendall(request("half-a-body")[:-10])
+    connection.sendall(request()[:-10])
 
 
 def idle(connection):
-    connection.sendall(request("idle"))
+    connection.sendall(request())
     check("before the wait", first_line(connection), OK)
 
 
@@ -132,16 +137,16 @@ def a_running_handler_ends_and_is_recorded(examples):
     """One client waits for its response. Another one has disconnected."""
     receiver = examples.start("axum_redis", HANDLER_MILLIS="3000")
     with receiver.connect() as waiting, receiver.connect() as leaving:
-        for connection, message in [(waiting, "waiting"), (leaving, "leaving")]:
-            connection.sendall(request(message))
-        while len(runs(receiver)) < 2:
+        for connection in [waiting, leaving]:
+            connection.sendall(request())
+        while len(ran := runs(receiver)) < 2:
             time.sleep(0.02)
         leaving.close()
         receiver.process.send_signal(signal.SIGTERM)
         check("the response of a running handler", first_line(waiting), OK)
         check("exit status with a running handler", receiver.stop(), 0)
     other = examples.start("axum_redis")
-    check("copies after the end", [Sender(other).send(each) for each in ["waiting", "leaving"]], [200, 200])
+    check("copies after the end", [Sender(other).send(message) for message in ran], [200, 200])
     other.stop()
     check("runs of copies after the end", runs(other), {})
     print("a running handler: its response arrives, and the message is recorded, also without its client")
@@ -149,6 +154,7 @@ def a_running_handler_ends_and_is_recorded(examples):
 
 def a_want_of_descriptors_does_not_end_a_receiver(examples, name):
     receiver = examples.start(name)
+    check(f"{name}: before a want of descriptors", Sender(receiver).send("before"), 200)
     limit = len(os.listdir(f"/proc/{receiver.process.pid}/fd")) + 10
     resource.prlimit(receiver.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
     with contextlib.ExitStack() as many:
@@ -190,17 +196,17 @@ class Relay:
                 return [each.close() for each in (source, target)]
 
 
-def idle_then_send(relay, number, seconds, responses):
+def idle_then_send(relay, seconds, responses):
     """Like a proxy, it does not use a connection that is known to be closed, and never repeats a POST."""
     with socket.create_connection(("127.0.0.1", relay.port), timeout=60) as connection:
-        connection.sendall(request(f"{number}-first"))
+        connection.sendall(request())
         check("before idling", first_line(connection), OK)
         time.sleep(seconds)
         if select.select([connection], [], [], 0)[0]:
             responses["closed before it was used"] += 1
             return
         try:
-            connection.sendall(request(f"{number}-second"))
+            connection.sendall(request())
             responses[first_line(connection)] += 1
         except OSError:
             responses[None] += 1
@@ -213,7 +219,7 @@ def idle_connections_are_kept(examples, seconds):
         relay = Relay(started[-1])
         # Around the time after which a receiver might close the connection.
         for number in range(20):
-            started.append((idle_then_send, relay, f"{name}-{number}", seconds - 0.2 + number / 50, responses))
+            started.append((idle_then_send, relay, seconds - 0.2 + number / 50, responses))
     in_parallel([each for each in started if isinstance(each, tuple)])
     for receiver in started:
         if isinstance(receiver, Receiver):
@@ -288,12 +294,10 @@ def nginx():
     return path or sys.exit("nginx is missing: install Debian's package nginx")
 
 
-def keep_sending(port, lane, stop, statuses):
-    number = 0
+def keep_sending(port, stop, statuses):
     while not stop.is_set():
-        number += 1
         with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
-            text = request(f"{lane}-{number}").replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
+            text = request().replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
             connection.sendall(text)
             statuses[first_line(connection)] += 1
         time.sleep(0.003)
@@ -304,8 +308,7 @@ def restarts_lose_nothing(examples, name, restarts):
     current = list(started)
     proxy = Nginx(tempfile.mkdtemp(dir=examples.folder), [each.port for each in started])
     statuses, stop = collections.Counter(), threading.Event()
-    threads = [threading.Thread(target=keep_sending, args=(proxy.port, lane, stop, statuses))
-               for lane in range(8)]
+    threads = [threading.Thread(target=keep_sending, args=(proxy.port, stop, statuses)) for _ in range(8)]
     for thread in threads:
         thread.start()
     for number in range(restarts):

@@ -73,6 +73,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = env::var("LISTEN").unwrap_or_else(|_| "127.0.0.1:8080".into());
     let listener = TcpListener::bind(&address).await?;
     tracing::info!("listening at http://{}", listener.local_addr()?);
-    axum::serve(listener, app).with_graceful_shutdown(shutdown).await?;
+    agentmail_axum::serve(listener, app).with_graceful_shutdown(shutdown).await?;
     Ok(())
 }
