@@ -266,6 +266,19 @@ async fn a_body_in_progress_gets_its_response_at_a_shutdown() {
 }
 
 #[tokio::test]
+async fn a_first_head_in_progress_gets_its_response_at_a_shutdown() {
+    let server = start(|limits| limits).await;
+    let mut client = server.connect().await;
+    let (half, rest) = GET.split_at(20);
+    client.send(half).await;
+    sleep(LIMIT).await;
+    let ended = server.shut_down();
+    client.send(rest).await;
+    assert!(client.has_response().await);
+    assert!(ended.await);
+}
+
+#[tokio::test]
 async fn half_a_head_does_not_hold_a_shutdown_for_longer_than_the_head_timeout() {
     let server = start(|limits| limits.with_head_timeout(LIMIT)).await;
     let mut client = server.connect().await;
