@@ -49,7 +49,10 @@ mod tests {
     fn a_name_is_read_from_messages_of_serde_only() {
         let name = |message| {
             let name = FieldName::after("missing field", message);
-            name.map(|name| name.to_string())
+            name.map(|name| {
+                assert_eq!(std::format!("{name:?}"), name.to_string());
+                name.to_string()
+            })
         };
 
         assert_eq!(

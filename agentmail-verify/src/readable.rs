@@ -49,7 +49,7 @@ fn push_text<'a>(text: &'a str, copy: &mut String) -> &'a str {
 fn split_escape(text: &str) -> (&str, &str) {
     let length = match unit(text) {
         Some(0xd800..=0xdbff) => match text.get(UNIT..).and_then(unit) {
-            Some(0xdc00..=0xdfff) => 2 * UNIT,
+            Some(0xdc00..=0xdfff) => PAIR,
             _ => UNIT,
         },
         Some(_) => UNIT,
@@ -60,6 +60,8 @@ fn split_escape(text: &str) -> (&str, &str) {
 
 /// The length of `\uXXXX`.
 const UNIT: usize = 6;
+/// The length of two of them.
+const PAIR: usize = 12;
 
 fn is_lone_surrogate(escape: &str) -> bool {
     escape.len() == UNIT && matches!(unit(escape), Some(0xd800..=0xdfff))

@@ -49,6 +49,13 @@ fn reads_the_sample_of_the_guide() {
 }
 
 #[test]
+fn reads_a_value_that_owns_its_texts() {
+    let value: Value = serde_json::from_str(SAMPLE).unwrap();
+
+    assert_eq!(serde_json::from_value::<MailReceived>(value).unwrap(), sample());
+}
+
+#[test]
 fn reads_what_it_has_written() {
     let least = MailReceived::new("a", "m");
     for written in [sample(), least] {
@@ -155,6 +162,7 @@ fn an_optional_field_of_another_type_is_absent_and_named() {
         ("sender_verified", "1"),
         ("peer_trust_tier", "true"),
         ("rate_limited", "0"),
+        ("rate_limited", "-1"),
         ("is_duplicate", r#"{"of":["m"]}"#),
         ("s3_bucket", "[]"),
         ("s3_key", r#"[{"a":1}]"#),
