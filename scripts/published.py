@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Lists the published packages of the workspace, from `cargo metadata`.
+"""Lists packages of the workspace, from `cargo metadata`.
 
-Usage: scripts/published.py            prints their names in publish order: a package follows its own dependencies
-       scripts/published.py PACKAGE    prints the features of a package, one a line, without `default`
+Usage: scripts/published.py               prints the published packages in publish order: a package follows its own dependencies
+       scripts/published.py --examples    prints the packages in examples/
+       scripts/published.py PACKAGE       prints the features of a package, one a line, without `default`
 """
 
 import functools
@@ -48,9 +49,22 @@ def libraries():
     return [name for name in published() if "lib" in kinds[name]]
 
 
+def examples():
+    """Returns the names of the packages in examples/."""
+    names = sorted(name for name in members() if os.path.dirname(folder(name)) == os.path.join(ROOT, "examples"))
+    assert names, "there are no examples"
+    return names
+
+
 def features(name):
     return sorted(set(members()[name]["features"]) - {"default"})
 
 
+def main(arguments):
+    if arguments == ["--examples"]:
+        return examples()
+    return features(arguments[0]) if arguments else published()
+
+
 if __name__ == "__main__":
-    print("\n".join(features(sys.argv[1]) if sys.argv[1:] else published()))
+    print("\n".join(main(sys.argv[1:])))
