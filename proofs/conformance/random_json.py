@@ -91,7 +91,7 @@ def refuse(constant):
 
 
 def one_name_once(pairs):
-    """A known field that is there twice can be read in two ways: it is refused."""
+    """A duplicated known field can be read in two ways: it is refused."""
     names = [name for name, _ in pairs]
     if any(names.count(known) > 1 for known in ["type", *TEXTS, *OTHERS[:4]]):
         return {}
