@@ -5,14 +5,18 @@ use std::{error::Error, fmt};
 use actix_web::HttpRequest;
 use agentmail_receive::{RequestHead, Source, Tenant, WebhookConfig};
 
-/// Looks up the secrets of a delivery: one secret per agent.
+/// Finds the secrets for a delivery, if each agent has its own. A *tenant* is an agent with its
+/// secrets.
 ///
-/// It has two steps. `key` reads from the request which tenant the delivery claims to be for: from
-/// the path (see [`path_segment`](crate::path_segment)), from a header, or from the extensions. It
-/// must not block. `find` then looks that tenant up, within [`WebhookConfig::with_lookup_timeout`].
-/// It must not block its thread either: wrap a synchronous client in `actix_web::web::block`.
-/// Neither runs for a request whose two headers are missing, duplicated or malformed. What `key`
-/// sees is not verified yet.
+/// It has two steps. `key` reads the name of the tenant from the request: from the path (see
+/// [`path_segment`](crate::path_segment)), from a header, or from what an outer middleware
+/// put into the extensions. That name is not verified yet. `key` must not block.
+///
+/// `find` looks that tenant up, and returns its secrets. It has
+/// [`lookup_timeout`](WebhookConfig::with_lookup_timeout) for that. It must not block its thread:
+/// call a synchronous client in `actix_web::web::block`.
+///
+/// Neither runs for a request whose two headers are missing, duplicated or malformed.
 ///
 /// ```
 /// use std::{collections::HashMap, sync::Arc};
@@ -42,14 +46,14 @@ use agentmail_receive::{RequestHead, Source, Tenant, WebhookConfig};
 /// | --- | --- | --- |
 /// | `key` returns `None` | 403 | `missing_tenant` |
 /// | `find` returns `None` | 403 | `unknown_tenant` |
-/// | `find` returns an error, which is logged | 503 | `lookup_failed` |
-/// | `key` panics; with `cached`, also if `find` panics | 503 | `lookup_failed` |
-/// | with `cached`, too many lookups wait for their turn | 503 | `lookup_busy` |
+/// | `find` returns an error: the log line has it | 503 | `lookup_failed` |
+/// | `key` panics; with `cached`, also: `find` panics | 503 | `lookup_failed` |
+/// | with `cached`: too many lookups wait for their turn | 503 | `lookup_busy` |
 /// | `find` takes too long | 503 | `lookup_timeout` |
 ///
-/// When the client disconnects, `find` is dropped. A panic in it ends the request as a handler's
-/// panic does. Without the feature `cache`, every well-formed delivery causes a lookup, forged ones
-/// too.
+/// Without `cached` (feature `cache`), each well-formed delivery causes a lookup, also a forged
+/// delivery. The lookup is cancelled if the client disconnects. A panic in `find` has the same
+/// effect as a panic in a handler.
 #[must_use]
 pub struct Lookup<K>(agentmail_receive::Lookup<K>);
 

@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
-use crate::source::Tenant;
+use crate::{
+    refusal::Refusal,
+    source::{Failure, Tenant},
+};
 
 /// What the log says about the request behind a refusal.
 #[derive(Debug, Clone, Default)]
@@ -8,14 +11,15 @@ pub(crate) struct Origin {
     path: Option<Arc<str>>,
     tenant: Option<Arc<str>>,
     content_encoding: bool,
+    error: Option<Arc<str>>,
 }
 
-/// The longest path or tenant in the log, in bytes.
+/// The longest path, tenant or error in the log, in bytes.
 const MAX_LEN: usize = 256;
 
 impl Origin {
     pub(crate) fn new(path: &str, content_encoding: bool) -> Self {
-        Self { path: Some(bounded(path).into()), tenant: None, content_encoding }
+        Self { path: Some(bounded(path).into()), tenant: None, content_encoding, error: None }
     }
 
     pub(crate) fn with_path(self, path: &str) -> Self {
@@ -25,6 +29,16 @@ impl Origin {
     /// Notes the agent whose secrets are used for the request.
     pub(crate) fn set_tenant(&mut self, tenant: &Tenant) {
         self.tenant = tenant.shared_agent_id();
+    }
+
+    /// Notes the error behind a failed lookup, and returns its refusal.
+    pub(crate) fn refuse(&mut self, failure: Failure) -> Refusal {
+        self.error = failure.error;
+        failure.refusal
+    }
+
+    pub(crate) fn error(&self) -> Option<&str> {
+        self.error.as_deref().map(bounded)
     }
 
     pub(crate) fn path(&self) -> Option<&str> {

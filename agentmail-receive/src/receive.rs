@@ -21,7 +21,7 @@ use crate::{
     origin::Origin,
     refusal::Refusal,
     rejection::Rejection,
-    source::{Found, LookupFuture, RequestHead, Tenant},
+    source::{Failure, Found, LookupFuture, RequestHead, Tenant},
 };
 
 impl WebhookConfig {
@@ -115,6 +115,7 @@ where
                 Stage::LookingUp { lookup, headers } => {
                     let deadline = this.deadline.as_mut();
                     let tenant = ready!(poll_lookup(config, lookup, deadline, cx));
+                    let tenant = tenant.map_err(|failure| this.origin.refuse(failure));
                     let checked = tenant.and_then(|tenant| {
                         this.origin.set_tenant(&tenant);
                         Checked::new(config, *headers, *this.declared_length, tenant)
@@ -181,7 +182,8 @@ impl Stage {
         declared_length: Option<u64>,
         origin: &mut Origin,
     ) -> Result<Self, Refusal> {
-        match config.source().find(head)? {
+        let found = config.source().find(head).map_err(|failure| origin.refuse(failure))?;
+        match found {
             Found::Tenant(tenant) => {
                 origin.set_tenant(&tenant);
                 Checked::new(config, headers, declared_length, tenant).map(Self::Reading)
@@ -237,12 +239,12 @@ fn poll_lookup(
     lookup: &mut LookupFuture,
     mut deadline: Pin<&mut Option<Sleep>>,
     cx: &mut Context<'_>,
-) -> Poll<Result<Tenant, Refusal>> {
+) -> Poll<Result<Tenant, Failure>> {
     if let Poll::Ready(tenant) = lookup.as_mut().poll(cx) {
         deadline.set(None);
         return Poll::Ready(tenant);
     }
     let timeout = config.lookup_timeout();
     ready!(poll_timeout(timeout, deadline, cx));
-    Poll::Ready(Err(Refusal::LookupTimeout { timeout }))
+    Poll::Ready(Err(Refusal::LookupTimeout { timeout }.into()))
 }

@@ -123,7 +123,9 @@ impl Refusal {
                 WARN,
                 "check who has this tenant's secret: it signed for another agent",
             ),
-            Self::LookupFailed => row("lookup_failed", 503, WARN, "an earlier log line says why"),
+            Self::LookupFailed => {
+                row("lookup_failed", 503, WARN, "check the database that the lookup uses")
+            }
             Self::LookupTimeout { .. } => {
                 row("lookup_timeout", 503, WARN, "check the database that the lookup uses")
             }

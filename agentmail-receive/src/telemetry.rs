@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeSet,
-    error::Error,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -60,6 +59,7 @@ fn refusal_line(rejection: &Rejection, level: Level) {
                 path = origin.path(),
                 tenant = origin.tenant(),
                 reason = %refusal,
+                error = origin.error(),
                 hint = rejection.hint(),
                 "{}",
                 message(&refusal)
@@ -106,16 +106,6 @@ pub(crate) fn field_ignored(field: &'static str, origin: &Origin) {
     }
 }
 
-pub(crate) fn lookup_failed(error: &(dyn Error + 'static)) {
-    // As text, which a subscriber escapes: the error may quote a name from the path.
-    let error = with_sources(error);
-    tracing::error!(target: TARGET, error, "the lookup of a tenant failed");
-}
-
-pub(crate) fn lookup_panicked() {
-    tracing::error!(target: TARGET, "the lookup of a tenant panicked");
-}
-
 /// Logs once that a secret file cannot be loaded. The fault names the file.
 pub(crate) fn secret_file_failed(fault: &str, in_use: Label) {
     tracing::error!(target: TARGET, fault, %in_use, "cannot load the secret");
@@ -147,9 +137,10 @@ pub(crate) fn secret_file_changed(file: &Path, change: &Change) {
 
 /// The source of the secrets begins to fail, as the deliveries that need it show.
 #[cfg(feature = "cache")]
-pub(crate) fn last_results_used() {
+pub(crate) fn last_results_used(error: Option<&str>) {
     tracing::warn!(
         target: TARGET,
+        error,
         hint = "check the database that the lookup uses",
         "the lookups of tenants fail or are slow: last known results are used"
     );
@@ -173,46 +164,5 @@ const fn message(refusal: &Refusal) -> &'static str {
         Refusal::AlreadyHandled | Refusal::InFlight => "delivery not handled again",
         Refusal::MissingLayer | Refusal::MissingConfiguration => "webhook setup is wrong",
         _ => "delivery refused",
-    }
-}
-
-/// Joins an error and its sources: `the query failed: connection refused`.
-fn with_sources(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{fmt, io};
-
-    use super::*;
-
-    #[derive(Debug)]
-    struct QueryFailed(io::Error);
-
-    impl fmt::Display for QueryFailed {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("the query failed")
-        }
-    }
-
-    impl Error for QueryFailed {
-        fn source(&self) -> Option<&(dyn Error + 'static)> {
-            Some(&self.0)
-        }
-    }
-
-    #[test]
-    fn an_error_is_shown_with_its_sources() {
-        let error = QueryFailed(io::Error::other("connection refused"));
-
-        assert_eq!(with_sources(&error), "the query failed: connection refused");
     }
 }

@@ -37,6 +37,7 @@ impl Log {
     fn outages(&self) -> (usize, usize) {
         let log = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         let lines = |text| log.lines().filter(|line| line.contains(text)).count();
+        assert_eq!(lines("error=\"the source is down\""), lines("last known results are used"));
         (lines("last known results are used"), lines("succeed again"))
     }
 }
@@ -45,7 +46,8 @@ impl Log {
 async fn the_begin_and_the_end_of_an_outage_are_logged_once() {
     let log = Log::default();
     let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let subscriber =
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
     let _guard = tracing::subscriber::set_default(subscriber);
 
     let fails = Arc::new(AtomicBool::new(false));

@@ -6,28 +6,28 @@ use std::{
     sync::Arc,
 };
 
-use super::{head::RequestHead, tenant::Tenant};
-use crate::{refusal::Refusal, telemetry};
+use super::{failure::Failure, head::RequestHead, tenant::Tenant};
+use crate::refusal::Refusal;
 
 /// A lookup that has started.
-pub(crate) type LookupFuture = Pin<Box<dyn Future<Output = Result<Tenant, Refusal>> + Send>>;
+pub(crate) type LookupFuture = Pin<Box<dyn Future<Output = Result<Tenant, Failure>> + Send>>;
 
 /// A lookup whose key type is erased.
 pub(super) type ErasedLookup =
-    dyn Fn(&RequestHead<'_>) -> Result<LookupFuture, Refusal> + Send + Sync;
+    dyn Fn(&RequestHead<'_>) -> Result<LookupFuture, Failure> + Send + Sync;
 
 pub(super) type KeyFn<K> = dyn Fn(&RequestHead<'_>) -> Option<K> + Send + Sync;
 pub(super) type FindFn<K> = dyn Fn(K) -> LookupFuture + Send + Sync;
 
 /// Looks up the secrets of a delivery: a [`Source`](super::Source) for many agents.
 ///
-/// It has two steps. `key` reads from the head of the request which tenant the delivery claims to
-/// be for; it must not block. `find` then looks that tenant up, within
-/// [`lookup_timeout`](crate::WebhookConfig::with_lookup_timeout). Neither runs for a request whose
-/// two headers are missing, duplicated or malformed.
+/// It has two steps. `key` reads the name of the tenant from the head of the request. That name is
+/// not verified yet. `key` must not block. `find` looks that tenant up, and returns its secrets. It
+/// has [`lookup_timeout`](crate::WebhookConfig::with_lookup_timeout) for that. Neither runs for a
+/// request whose two headers are missing, duplicated or malformed.
 ///
-/// Each adapter has a `Lookup` of its own, whose `key` takes the request of its framework. This one
-/// is for other adapters.
+/// Each adapter has its own `Lookup`, whose `key` takes the request of its framework. This type is
+/// for other adapters.
 ///
 /// # Refuses
 ///
@@ -35,13 +35,14 @@ pub(super) type FindFn<K> = dyn Fn(K) -> LookupFuture + Send + Sync;
 /// | --- | --- | --- |
 /// | `key` returns `None` | 403 | `missing_tenant` |
 /// | `find` returns `None` | 403 | `unknown_tenant` |
-/// | `find` returns an error, which is logged; `key` panics | 503 | `lookup_failed` |
+/// | `find` returns an error: the log line has it | 503 | `lookup_failed` |
+/// | `key` panics; with `cached`, also: `find` panics | 503 | `lookup_failed` |
+/// | with `cached`: too many lookups wait for their turn | 503 | `lookup_busy` |
 /// | `find` takes too long | 503 | `lookup_timeout` |
 ///
-/// When the client disconnects, `find` is dropped. A panic in it ends the request as a handler's
-/// panic does. With the feature `cache`, `Lookup::cached` changes both: `find` runs to its end, and
-/// its panic is `lookup_failed`. Without a cache, every well-formed delivery causes a lookup,
-/// forged ones too.
+/// Without `Lookup::cached` (feature `cache`), each well-formed delivery causes a lookup, also a
+/// forged one. The lookup is cancelled if the client disconnects. A panic in `find` has the same
+/// effect as a panic in a handler.
 #[must_use]
 pub struct Lookup<K> {
     pub(super) key: Arc<KeyFn<K>>,
@@ -67,8 +68,8 @@ impl<K: 'static> Lookup<K> {
     /// Creates a lookup whose second step also gets a clone of `context`, for example a database
     /// pool.
     ///
-    /// An async closure that captures its environment cannot be a `find`; this way, it captures
-    /// nothing.
+    /// `find` cannot be an async closure that captures its environment. Pass the value as `context`
+    /// instead: then the closure captures nothing.
     ///
     /// ```
     /// use std::{collections::HashMap, sync::Arc};
@@ -107,26 +108,20 @@ impl<K: 'static> Lookup<K> {
             // all its requests, which a handler's panic does not.
             let lookup = catch_unwind(AssertUnwindSafe(|| Some(find(key(head)?))));
             match lookup {
-                Ok(lookup) => lookup.ok_or(Refusal::MissingTenant),
-                Err(_) => {
-                    telemetry::lookup_panicked();
-                    Err(Refusal::LookupFailed)
-                }
+                Ok(lookup) => lookup.ok_or(Refusal::MissingTenant.into()),
+                Err(_) => Err(Failure::panicked("`key`")),
             }
         })
     }
 }
 
-fn tenant<E>(found: Result<Option<Tenant>, E>) -> Result<Tenant, Refusal>
+fn tenant<E>(found: Result<Option<Tenant>, E>) -> Result<Tenant, Failure>
 where
     E: Into<Box<dyn Error + Send + Sync>>,
 {
     match found {
-        Ok(tenant) => tenant.ok_or(Refusal::UnknownTenant),
-        Err(error) => {
-            telemetry::lookup_failed(&*error.into());
-            Err(Refusal::LookupFailed)
-        }
+        Ok(tenant) => tenant.ok_or(Refusal::UnknownTenant.into()),
+        Err(error) => Err(Failure::of(&*error.into())),
     }
 }
 

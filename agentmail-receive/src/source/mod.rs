@@ -2,6 +2,7 @@
 
 #[cfg(feature = "cache")]
 mod cache;
+mod failure;
 mod file;
 mod head;
 mod lookup;
@@ -12,6 +13,7 @@ mod tenant;
 
 #[cfg(feature = "cache")]
 pub use cache::{CacheConfig, CachedLookup, LookupStats};
+pub(crate) use failure::Failure;
 pub(crate) use file::Change;
 pub use file::SecretFile;
 pub use head::RequestHead;

@@ -4,12 +4,12 @@ use agentmail_verify::Verifier;
 use tokio::sync::watch;
 
 use super::{
+    failure::Failure,
     file::{Reloaded, SecretFile},
     head::RequestHead,
     lookup::{ErasedLookup, Lookup, LookupFuture},
     tenant::Tenant,
 };
-use crate::refusal::Refusal;
 
 /// Where the verifier of a delivery comes from.
 ///
@@ -64,7 +64,7 @@ pub(crate) enum Found {
 }
 
 impl Source {
-    pub(crate) fn find(&self, head: &RequestHead<'_>) -> Result<Found, Refusal> {
+    pub(crate) fn find(&self, head: &RequestHead<'_>) -> Result<Found, Failure> {
         Ok(match &self.0 {
             Kind::Fixed(tenant) => Found::Tenant(tenant.clone()),
             Kind::File(file) => Found::Tenant(file.tenant()),

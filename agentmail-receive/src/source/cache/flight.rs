@@ -6,7 +6,10 @@ use tokio::{
 };
 
 use super::{lanes::Place, results::Results};
-use crate::{refusal::Refusal, source::tenant::Tenant, telemetry};
+use crate::{
+    refusal::Refusal,
+    source::{Failure, tenant::Tenant},
+};
 
 /// What the deliveries that wait for a lookup see of it.
 #[derive(Clone)]
@@ -14,7 +17,7 @@ pub(super) enum Progress {
     Running,
     /// It takes longer than a delivery waits that has a last known result.
     Slow,
-    Done(Result<Tenant, Refusal>),
+    Done(Result<Tenant, Failure>),
     /// Somebody has called `forget`: its result must not be used.
     Forgotten,
 }
@@ -36,7 +39,7 @@ pub(super) struct FlightTask<K: Hash + Eq + Clone + Send + Sync + 'static> {
 }
 
 pub(super) struct Outcome {
-    pub(super) found: Result<Tenant, Refusal>,
+    pub(super) found: Result<Tenant, Failure>,
     /// The source has responded within the time that a delivery waits if it has a last result.
     pub(super) is_in_time: bool,
 }
@@ -44,7 +47,7 @@ pub(super) struct Outcome {
 impl Default for Outcome {
     /// The outcome of a task that panics, or that is dropped with its runtime.
     fn default() -> Self {
-        Self { found: Err(Refusal::LookupFailed), is_in_time: false }
+        Self { found: Err(Refusal::LookupFailed.into()), is_in_time: false }
     }
 }
 
@@ -60,7 +63,7 @@ where
             let _turn = self.place.turn().await;
             // Many may reach their turn at this moment, because the others have timed out.
             if created.elapsed() >= limit {
-                return Outcome { found: Err(Refusal::LookupBusy), is_in_time: false };
+                return Outcome { found: Err(Refusal::LookupBusy.into()), is_in_time: false };
             }
             has_started = true;
             results.started();
@@ -77,7 +80,7 @@ where
         self.outcome = outcome.unwrap_or_else(|_| {
             let timed_out = Refusal::LookupTimeout { timeout: limit };
             let refusal = if has_started { timed_out } else { Refusal::LookupBusy };
-            Outcome { found: Err(refusal), is_in_time: false }
+            Outcome { found: Err(refusal.into()), is_in_time: false }
         });
     }
 }
@@ -88,10 +91,10 @@ where
     K: Hash + Eq + Clone + Send + Sync + 'static,
 {
     fn drop(&mut self) {
+        let mut outcome = std::mem::take(&mut self.outcome);
         if thread::panicking() {
-            telemetry::lookup_panicked();
+            outcome.found = Err(Failure::panicked("`find`"));
         }
-        let outcome = std::mem::take(&mut self.outcome);
         self.results.ended(&self.key, self.id, outcome);
     }
 }

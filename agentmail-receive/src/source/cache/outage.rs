@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -14,6 +14,8 @@ pub(super) struct Outage {
     /// How long a failure shows that the source fails, if no lookup succeeds.
     window: Duration,
     failed_at: Option<Instant>,
+    /// The last error, unless the source is only slow.
+    error: Option<Arc<str>>,
     probed_at: Option<Instant>,
     logged_at: Option<Instant>,
     /// How many last known results were used since the log said so. Zero if it did not.
@@ -24,7 +26,7 @@ impl Outage {
     pub(super) fn new(lookup_timeout: Duration) -> Self {
         // All turns may be taken by lookups that hang. The next news comes when they time out.
         let window = lookup_timeout.saturating_add(2 * PROBE);
-        Self { window, failed_at: None, probed_at: None, logged_at: None, used: 0 }
+        Self { window, failed_at: None, error: None, probed_at: None, logged_at: None, used: 0 }
     }
 
     pub(super) fn is_on(&self) -> bool {
@@ -41,13 +43,15 @@ impl Outage {
     }
 
     /// A lookup has failed, or is slow.
-    pub(super) fn failed(&mut self) {
+    pub(super) fn failed(&mut self, error: Option<Arc<str>>) {
         self.failed_at = Some(Instant::now());
+        self.error = error.or(self.error.take());
     }
 
     /// A lookup has succeeded in time.
     pub(super) fn succeeded(&mut self) {
         self.failed_at = None;
+        self.error = None;
         if self.used > 0 {
             telemetry::lookups_recovered(self.used);
             self.used = 0;
@@ -60,7 +64,7 @@ impl Outage {
             if is_within(self.logged_at, LOG) {
                 return;
             }
-            telemetry::last_results_used();
+            telemetry::last_results_used(self.error.as_deref());
             self.logged_at = Some(Instant::now());
         }
         self.used = self.used.saturating_add(1);

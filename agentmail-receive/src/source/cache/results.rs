@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     refusal::Refusal,
-    source::{lookup::FindFn, tenant::Tenant},
+    source::{Failure, lookup::FindFn, tenant::Tenant},
 };
 
 /// The results that are kept, and the lookups that run.
@@ -57,7 +57,7 @@ struct State<K> {
 
 /// What a delivery does next.
 enum Next {
-    Respond(Result<Tenant, Refusal>),
+    Respond(Result<Tenant, Failure>),
     Wait { progress: watch::Receiver<Progress>, has_last: bool },
 }
 
@@ -86,22 +86,24 @@ where
         self.counters.stats()
     }
 
-    pub(super) async fn get(self: Arc<Self>, key: K) -> Result<Tenant, Refusal> {
+    pub(super) async fn get(self: Arc<Self>, key: K) -> Result<Tenant, Failure> {
         loop {
             let (mut progress, has_last) = match self.next(&key) {
                 Next::Respond(result) => return result,
                 Next::Wait { progress, has_last } => (progress, has_last),
             };
-            let refusal = match self.wait(&mut progress, has_last).await {
-                Progress::Done(Err(refusal)) if refusal != Refusal::UnknownTenant => Some(refusal),
+            let failure = match self.wait(&mut progress, has_last).await {
+                Progress::Done(Err(failure)) if failure.refusal != Refusal::UnknownTenant => {
+                    Some(failure)
+                }
                 Progress::Done(found) => return found,
                 Progress::Running | Progress::Slow => None,
                 Progress::Forgotten => continue,
             };
             let last = self.use_last(&key, &mut self.lock());
-            match (last, refusal) {
+            match (last, failure) {
                 (Some(tenant), _) => return Ok(tenant),
-                (None, Some(refusal)) => return Err(refusal),
+                (None, Some(failure)) => return Err(failure),
                 // The last known result has just become too old, or was deleted.
                 (None, None) => {}
             }
@@ -130,7 +132,7 @@ where
     /// A lookup takes longer than a delivery waits that has a last known result.
     pub(super) fn is_slow(&self, key: &K, id: u64) {
         let mut state = self.lock();
-        self.failed(key, &mut state);
+        self.failed(key, None, &mut state);
         if let Some(flight) = state.flights.get(key).filter(|flight| flight.id == id) {
             flight.progress.send_replace(Progress::Slow);
         }
@@ -140,13 +142,14 @@ where
     pub(super) fn ended(&self, key: &K, id: u64, outcome: Outcome) {
         let mut state = self.lock();
         let Outcome { found, is_in_time } = outcome;
-        match found {
+        match found.as_ref().map_err(|failure| failure.refusal) {
             Ok(_) | Err(Refusal::UnknownTenant) if is_in_time => state.outage.succeeded(),
             Ok(_) | Err(Refusal::UnknownTenant) => {}
             Err(Refusal::LookupBusy) => self.counters.count(|stats| &mut stats.busy),
             Err(_) => {
                 self.counters.count(|stats| &mut stats.failed);
-                self.failed(key, &mut state);
+                let error = found.as_ref().err().and_then(|failure| failure.error.clone());
+                self.failed(key, error, &mut state);
             }
         }
         if state.flights.get(key).is_none_or(|flight| flight.id != id) {
@@ -159,7 +162,7 @@ where
                 self.found.insert(key.clone(), found);
                 self.known.insert(key.clone(), ());
             }
-            Err(Refusal::UnknownTenant) => {
+            Err(Failure { refusal: Refusal::UnknownTenant, .. }) => {
                 self.found.invalidate(key);
                 self.known.invalidate(key);
                 self.missed.insert(key.clone(), Instant::now());
@@ -204,7 +207,7 @@ where
             Ok(progress) if !is_outage => Next::Wait { progress, has_last },
             progress => {
                 let refusal = progress.err().unwrap_or(Refusal::LookupFailed);
-                Next::Respond(self.use_last(key, state).ok_or(refusal))
+                Next::Respond(self.use_last(key, state).ok_or(refusal.into()))
             }
         };
         (next, task)
@@ -240,19 +243,19 @@ where
         match timeout(patience, ended).await {
             Ok(Ok(progress)) => progress.clone(),
             // The sender is in the map until the lookup has ended.
-            Ok(Err(_)) => Progress::Done(Err(Refusal::LookupFailed)),
+            Ok(Err(_)) => Progress::Done(Err(Refusal::LookupFailed.into())),
             Err(_) => Progress::Running,
         }
     }
 
     /// Returns the result that needs no lookup.
-    fn fresh(&self, key: &K) -> Option<Result<Tenant, Refusal>> {
+    fn fresh(&self, key: &K) -> Option<Result<Tenant, Failure>> {
         if let Some(found) = self.found_within(key, self.config.time_to_live()) {
             return Some(Ok(found));
         }
         let missed_at = self.missed.get(key)?;
         (missed_at.elapsed() < self.config.miss_time_to_live())
-            .then_some(Err(Refusal::UnknownTenant))
+            .then_some(Err(Refusal::UnknownTenant.into()))
     }
 
     /// Returns the result that may be used while the lookup fails.
@@ -269,9 +272,9 @@ where
 
     /// Notes that the source fails, if it fails for a known tenant: nobody can cause this by making
     /// up names.
-    fn failed(&self, key: &K, state: &mut State<K>) {
+    fn failed(&self, key: &K, error: Option<Arc<str>>, state: &mut State<K>) {
         if self.last(key).is_some() {
-            state.outage.failed();
+            state.outage.failed(error);
         }
     }
 
