@@ -11,12 +11,12 @@ use serde::de::DeserializeOwned;
 
 use crate::rejection::WebhookRejection;
 
-/// Extracts an authentic delivery: the [`Receipt`](crate::Receipt), together with the bytes that
-/// were signed.
+/// Extracts a verified delivery: the bytes that were signed, and a [`Receipt`](crate::Receipt) that
+/// says when they were signed and which secret matched.
 ///
-/// [`VerifyWebhook`](crate::VerifyWebhook) puts it into the extensions of the request. On a route
-/// without the middleware, the extractor responds with 500. A clone is cheap: it increments a
-/// reference count.
+/// [`VerifyWebhook`](crate::VerifyWebhook) puts the delivery into the extensions of the request. On
+/// a route without the middleware, the extractor responds with 500. A clone is cheap: it increments
+/// a reference count.
 ///
 /// ```
 /// use agentmail_actix::Delivery;
@@ -31,8 +31,8 @@ use crate::rejection::WebhookRejection;
 pub struct Delivery(pub agentmail_receive::Delivery);
 
 impl Delivery {
-    /// Signs a body with the timestamp `at`, and verifies it at that time: one call that makes a
-    /// delivery for a test.
+    /// Creates a delivery for a test: signs a body with the timestamp `at`, and verifies it at that
+    /// time.
     ///
     /// ```
     /// use agentmail_actix::{Delivery, Secret, Signer, UnixTime};
@@ -64,8 +64,10 @@ impl Delivery {
         self.0.json().map_err(WebhookRejection::logged)
     }
 
-    /// Refuses this delivery. The response follows the configuration that verified the delivery.
-    /// The refusal is logged.
+    /// Refuses this delivery for a reason that the handler has found.
+    ///
+    /// The response has the form that is set in the [`WebhookConfig`](crate::WebhookConfig) that
+    /// verified the delivery. The refusal is logged.
     #[must_use]
     pub fn refuse(&self, refusal: Refusal) -> WebhookRejection {
         WebhookRejection::logged(self.0.refuse(refusal))

@@ -7,21 +7,21 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 /// The response to a refused request.
 ///
-/// Its status is that of the [`Refusal`], its body is empty, and the [`Refusal`] is in the
-/// extensions of the response.
+/// The status depends on the [`Refusal`], and the body is empty. The extensions of the response
+/// contain the [`Refusal`].
 /// [`WebhookConfig::with_refusal_response`](crate::WebhookConfig::with_refusal_response) changes
-/// the response for every route.
+/// the response on every route of a configuration.
 ///
 /// # In an error type of your own
 ///
-/// | where the refusal arises | how to give it another form |
+/// | where the delivery is refused | how to change the response |
 /// | --- | --- |
 /// | in a layer, so that no handler runs | [`with_refusal_response`](crate::WebhookConfig::with_refusal_response) |
 /// | in an extractor: `Result<Webhook<T>, WebhookRejection>`, also with `Verified<T>` | your error type, as below |
 /// | in a handler: `delivery.json()?`, `delivery.refuse(…)` | your error type, as below |
 ///
-/// A refusal is logged before your code gets it, so a conversion loses no log line. Make the
-/// response from the rejection, and it keeps the [`Refusal`] in its extensions:
+/// The refusal is logged before your code gets the rejection, so your error type need not log it.
+/// Create the response from the rejection, as below. Its extensions then contain the [`Refusal`].
 ///
 /// ```
 /// use agentmail_axum::{Event, Webhook, WebhookRejection};
@@ -53,8 +53,8 @@ use http::{HeaderName, HeaderValue, StatusCode};
 /// }
 /// ```
 ///
-/// To send a response of another form, insert `rejection.refusal()` into its extensions: metrics
-/// and tests find it there.
+/// If you create the response in another way, insert `rejection.refusal()` into its extensions, so
+/// that metrics and tests can read it.
 #[derive(Debug, Clone)]
 pub struct WebhookRejection(Rejection);
 
@@ -85,8 +85,8 @@ impl WebhookRejection {
 
     /// Logs the refusal, with its code, status, reason and hint.
     ///
-    /// The layers and extractors of this crate do so by themselves. Call it only for a rejection
-    /// that you make from a [`Refusal`].
+    /// The layers and extractors of this crate already log their refusals. Call this method only
+    /// for a rejection that you create from a [`Refusal`].
     pub fn log(&self) {
         self.0.log();
     }

@@ -23,11 +23,12 @@ use crate::{
     telemetry::Telemetry,
 };
 
-/// The background thread: it calls the store, renews claims, and ends those whose handler could
-/// not.
+/// The background thread. It calls the store, and renews claims. It ends a claim if the call of the
+/// handler's task has failed, or if the claim was dropped.
 ///
-/// It is not a thread of the runtime, because a handler may block those. It stops after the last
-/// [`Claims`](crate::Claims) and [`Claim`](crate::Claim) are dropped, when nothing is left to do.
+/// It is not a thread of the runtime, because a handler may block the threads of the runtime. It
+/// stops after the last [`Claims`](crate::Claims) and [`Claim`](crate::Claim) are dropped, when
+/// nothing is left to do.
 pub(crate) struct Background {
     runtime: Handle,
     ends: mpsc::UnboundedSender<EndRequest>,

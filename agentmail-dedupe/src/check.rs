@@ -50,7 +50,8 @@ impl fmt::Debug for CheckError {
 
 impl Error for CheckError {}
 
-/// How many keys a check claims. On a server of a cluster or behind a proxy, some keys may work.
+/// How many keys a check claims. One key is not enough: on a server of a cluster or behind a proxy,
+/// some keys work and others do not.
 const KEYS: usize = 16;
 
 /// Claims, renews and releases random keys.

@@ -4,7 +4,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::{key::ClaimKey, lease::Lease};
 
-/// A message that is being handled: a guard, whose claim is renewed in the background.
+/// The right to handle a message: a guard, which a background thread renews.
 ///
 /// Dropping a claim releases the message, for example after a panic. If
 /// [`complete`](Self::complete) had been called, the message is recorded as handled instead. Both
@@ -31,9 +31,9 @@ impl Claim {
 
     /// Records the message as handled: call this after the handler has succeeded.
     ///
-    /// It returns when the store has responded, or has failed to within the deadline. In the second
-    /// case, the record is tried again in the background until the lease ends, and the success of
-    /// the handler remains valid. A claim that another owner has taken over is left alone.
+    /// It returns when the store has responded, or when the call has failed. If the call has
+    /// failed, the background thread tries again until the lease ends. The handler need not be run
+    /// again. If another attempt has claimed the message in the meantime, its claim is not changed.
     pub async fn complete(self) {
         if let Some(lease) = self.lease {
             lease.complete().await;
@@ -43,8 +43,8 @@ impl Claim {
     /// Releases the message, so that the next copy is handled: call this after the handler has
     /// failed.
     ///
-    /// It returns when the store has responded, or has failed to within the deadline. In the second
-    /// case, the release is tried again in the background until the lease ends.
+    /// It returns when the store has responded, or when the call has failed. If the call has
+    /// failed, the background thread tries again until the lease ends.
     pub async fn release(self) {
         if let Some(lease) = self.lease {
             lease.release().await;

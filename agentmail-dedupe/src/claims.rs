@@ -75,8 +75,8 @@ impl Claims {
     /// [`MemoryStore`](crate::MemoryStore) passes unless it is full. Each call has the
     /// [deadline](ClaimsConfig::deadline). Nothing is counted in [`stats`](Self::stats).
     ///
-    /// It is up to you whether the process starts if the check fails. If it does, messages are
-    /// refused until the store works, and the check need not be repeated.
+    /// If the check fails, you decide whether the process starts. If it starts, messages are
+    /// refused until the store works. The check need not be repeated.
     ///
     /// # Errors
     ///
@@ -106,17 +106,17 @@ impl Claims {
     /// [`complete`](Claim::complete), the message is remembered for that time and a minute, or for
     /// the [retention](ClaimsConfig::retention) if that is longer.
     ///
-    /// Run the handler and end the claim in a task of its own, if the caller's task is cancelled
-    /// when a client disconnects.
+    /// If the caller's task is cancelled when a client disconnects, run the handler and end the
+    /// claim in another task.
     ///
     /// # Errors
     ///
-    /// - [`AlreadyHandled`](ClaimError::AlreadyHandled): the message is handled.
+    /// - [`AlreadyHandled`](ClaimError::AlreadyHandled): the message was already handled.
     /// - [`InFlight`](ClaimError::InFlight): another attempt is handling it.
-    /// - [`Unavailable`](ClaimError::Unavailable): the store did not respond. With
+    /// - [`Unavailable`](ClaimError::Unavailable): the store failed or did not respond. With
     ///   [`danger_handle_unclaimed`](ClaimsConfig::danger_handle_unclaimed), the result is instead
-    ///   a claim that the store knows nothing of. If the store responded too late
-    ///   ([`LeaseExpired`](StoreError::LeaseExpired)), it is an error in any case.
+    ///   a claim that is not in the store. If the store granted the claim too late
+    ///   ([`LeaseExpired`](StoreError::LeaseExpired)), the result is always this error.
     pub async fn claim(&self, key: ClaimKey, fresh_for: Duration) -> Result<Claim, ClaimError> {
         let token = self.shared.tracker.token();
         let telemetry = &self.shared.telemetry;
@@ -139,8 +139,8 @@ impl Claims {
     /// Forgets that a message was handled, so that its next copy is handled again: for example
     /// after a bug in the handler.
     ///
-    /// Returns whether the message was recorded as handled. A message that is being handled is left
-    /// alone.
+    /// Returns whether the message was recorded as handled. A message that is being handled is not
+    /// changed.
     ///
     /// # Errors
     ///
@@ -150,11 +150,12 @@ impl Claims {
         background.call(background.store().forget(key)).await
     }
 
-    /// Waits until no message is claimed and none is being recorded: call this before the process
-    /// ends, after the server has stopped accepting requests.
+    /// Waits until every claim has ended and every handled message is recorded. Call this before
+    /// the process ends, after the server has stopped accepting requests.
     ///
-    /// It also waits for a handler whose client has disconnected. Set a time limit of your own, as
-    /// your supervisor does: a claim that is cut off is released when its lease ends.
+    /// It also waits for a handler whose client has disconnected. Set a time limit that is shorter
+    /// than that of your supervisor. If the process ends while a message is claimed, the message is
+    /// released when the lease ends.
     pub async fn drain(&self) {
         self.shared.tracker.close();
         self.shared.tracker.wait().await;
@@ -209,7 +210,7 @@ impl fmt::Debug for Claims {
     }
 }
 
-/// What the clones of a handle share.
+/// The parts of a handle that its clones share.
 struct Shared {
     store: Arc<dyn AnyStore>,
     config: ClaimsConfig,

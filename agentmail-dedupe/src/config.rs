@@ -33,8 +33,8 @@ pub struct ClaimsConfig {
 }
 
 impl ClaimsConfig {
-    /// Sets how long a claim lasts if it is not renewed. A crashed process frees its messages after
-    /// this time.
+    /// Sets how long a claim lasts if it is not renewed. After this time, the messages of a crashed
+    /// process can be claimed again.
     ///
     /// While a handler runs, its claim is renewed after each third of the lease.
     ///
@@ -48,13 +48,14 @@ impl ClaimsConfig {
 
     /// Sets how long a handled message is remembered, at most 100 years.
     ///
-    /// A message is remembered for longer if a copy of it can arrive for longer: see
-    /// [`Claims::claim`](crate::Claims::claim).
+    /// If a copy of the message can arrive after that time, the message is remembered for longer:
+    /// see [`Claims::claim`](crate::Claims::claim).
     pub const fn with_retention(self, retention: Duration) -> Self {
         Self { retention, ..self }
     }
 
-    /// Sets how long a call of the store may take. The limit is a sixth of the lease.
+    /// Sets how long a call of the store may take. If this is longer than a sixth of the lease, the
+    /// call may take a sixth of the lease.
     pub const fn with_deadline(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
     }
@@ -62,8 +63,8 @@ impl ClaimsConfig {
     /// Handles a message that could not be claimed, instead of refusing it.
     ///
     /// **While the store is down, each copy of a message is handled.** Use this only if the handler
-    /// is safe to repeat and a late message is worse than a repeated one. Each such message is
-    /// logged and [counted](crate::DedupeStats::unclaimed).
+    /// is safe to repeat, and if a message that is handled late is worse than one that is handled
+    /// twice. Each such message is logged and [counted](crate::DedupeStats::unclaimed).
     pub const fn danger_handle_unclaimed(self) -> Self {
         Self { handles_unclaimed: true, ..self }
     }

@@ -6,11 +6,12 @@ use crate::store::BoxError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ClaimError {
-    /// The message is handled. Its handler must not run again.
+    /// The message was already handled. Its handler must not run again.
     AlreadyHandled,
     /// Another attempt is handling the message.
     InFlight,
-    /// The store could not be asked, so that nobody knows. The message must not be handled.
+    /// The store failed or did not respond, so it is not known whether the message was handled. The
+    /// message must not be handled now.
     Unavailable(StoreError),
 }
 
@@ -51,7 +52,8 @@ pub enum StoreError {
         /// How long a call may take.
         deadline: Duration,
     },
-    /// The claim was granted, but this task was delayed for so long that the lease may have ended.
+    /// The store granted the claim, but this task was delayed for so long that the lease may have
+    /// ended.
     LeaseExpired,
     /// The background thread could not be started.
     Thread(io::Error),

@@ -15,10 +15,10 @@ use crate::{key::ClaimKey, owner::Owner};
 /// | [`release`](Self::release) | – | absent | – | – | – |
 /// | [`forget`](Self::forget) | `false` | `false` | `false` | absent: `true` | absent: `true` |
 ///
-/// - A cell with only a result, or `–`, changes nothing.
+/// - If a cell has only a result, or `–`, the call changes nothing.
 /// - The same owner may repeat a call, because a call that timed out may have been carried out.
-/// - `complete` may find the key absent: the handler outlived its lease, and nobody else claimed
-///   the message. Record it as handled.
+/// - `complete` may find the key absent: the lease ended while the handler ran, and no other
+///   attempt claimed the message. Record the message as handled.
 /// - A `claim` that timed out may reach the database after the owner's `release`. The key then
 ///   stays claimed until its lease ends, although nobody handles the message.
 /// - Report a failure as an error. Do not panic.
@@ -32,7 +32,8 @@ use crate::{key::ClaimKey, owner::Owner};
 ///   `tokio::task::spawn_blocking`.
 /// - Use a connection pool of the store's own. Connections that run on the
 ///   thread of the calls must not serve the app.
-/// - Set a time limit in the database too. A call that timed out here still runs there.
+/// - Set a time limit in the database too. After a call has timed out in this process, its query
+///   still runs in the database.
 /// - Delete rows whose time has ended.
 /// - A record must be on disk before `complete` returns. If a crash loses the record, the message
 ///   is handled again.

@@ -1,4 +1,4 @@
-//! Each outcome of this crate: one method counts it and logs it, and nothing else does.
+//! Counts and logs each outcome of this crate. Each outcome has one method.
 
 use std::{
     error::Error,
@@ -16,8 +16,8 @@ use crate::{
 /// The target of each log event.
 const TARGET: &str = "agentmail";
 
-/// How often each outcome has occurred since a [`Claims`](crate::Claims) was created: a copy of its
-/// counters.
+/// How often each outcome has occurred since a [`Claims`](crate::Claims) was created. The values do
+/// not change after [`Claims::stats`](crate::Claims::stats) has returned them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DedupeStats {
@@ -31,17 +31,17 @@ pub struct DedupeStats {
     pub already_handled: u64,
     /// Copies of a message that was being handled.
     pub in_flight: u64,
-    /// Messages refused because the store did not respond.
+    /// Messages refused because the store failed, did not respond, or was full.
     pub unavailable: u64,
     /// Messages handled without a claim: see
     /// [`danger_handle_unclaimed`](crate::ClaimsConfig::danger_handle_unclaimed).
     pub unclaimed: u64,
     /// Claims that ended, or went to another owner, while their handler was running.
     pub lost: u64,
-    /// Records of a handled message that failed at first, and were left to the background.
+    /// Handled messages that the store did not record at first. The background thread tries again.
     pub completions_deferred: u64,
-    /// Records that had not succeeded when the lease ended. A copy of the message would be handled
-    /// again.
+    /// Handled messages that the store had not recorded when their lease ended. A copy of such a
+    /// message would be handled again.
     pub completions_abandoned: u64,
 }
 
@@ -79,7 +79,11 @@ impl Telemetry {
             ClaimError::Unavailable(error) => {
                 self.count(|stats| &mut stats.unavailable);
                 self.store_failed(error);
-                warn("a message could not be claimed", key, error);
+                warn(
+                    "a message could not be claimed and is refused: the sender may send it again",
+                    key,
+                    error,
+                );
             }
         }
     }
@@ -87,7 +91,7 @@ impl Telemetry {
     pub(crate) fn unclaimed(&self, key: ClaimKey, error: &StoreError) {
         self.count(|stats| &mut stats.unclaimed);
         self.store_failed(error);
-        warn("a message is handled without a claim, and so is each copy of it", key, error);
+        warn("a message is handled without a claim: each copy of it is handled too", key, error);
     }
 
     /// A claim was granted: an outage has ended.
@@ -125,7 +129,11 @@ impl Telemetry {
     }
 
     pub(crate) fn renewal_failed(&self, key: ClaimKey, error: &StoreError) {
-        warn("a claim was not renewed", key, error);
+        warn(
+            "a claim could not be renewed: the renewal is tried again until the lease ends",
+            key,
+            error,
+        );
     }
 
     /// A renewal found that the claim has ended.
@@ -134,7 +142,7 @@ impl Telemetry {
         tracing::warn!(
             target: TARGET,
             %key,
-            "a claim was lost while its handler runs: the message may be handled twice"
+            "a claim ended while its handler was still running: the message may be handled twice"
         );
     }
 
@@ -144,13 +152,18 @@ impl Telemetry {
         tracing::warn!(
             target: TARGET,
             %key,
-            "a handler outlived its claim, and another attempt has claimed the message"
+            "a handler succeeded, but another attempt had claimed the message: it may be handled \
+             twice"
         );
     }
 
     pub(crate) fn completion_deferred(&self, key: ClaimKey, error: &StoreError) {
         self.count(|stats| &mut stats.completions_deferred);
-        warn("a handled message is not recorded yet", key, error);
+        warn(
+            "a handled message is not recorded yet: the record is tried again until the lease ends",
+            key,
+            error,
+        );
     }
 
     pub(crate) fn completion_abandoned(&self, key: ClaimKey) {
@@ -158,12 +171,17 @@ impl Telemetry {
         tracing::error!(
             target: TARGET,
             %key,
-            "a handled message could not be recorded: a copy of it would be handled again"
+            "a handled message could not be recorded before its lease ended: a copy of it would be \
+             handled again"
         );
     }
 
     pub(crate) fn release_deferred(&self, key: ClaimKey, error: &StoreError) {
-        warn("a message is not released yet", key, error);
+        warn(
+            "a message could not be released: the release is tried again until the lease ends",
+            key,
+            error,
+        );
     }
 
     fn count(&self, counter: impl FnOnce(&mut DedupeStats) -> &mut u64) {
@@ -183,7 +201,8 @@ pub(crate) fn memory_nearly_full(keys: usize, capacity: usize) {
         target: TARGET,
         keys,
         capacity,
-        "the memory store is four fifths full: when it is full, new messages are refused"
+        "the memory store is four fifths full, and refuses new messages when it is full: raise its \
+         capacity, or shorten the retention"
     );
 }
 
@@ -193,8 +212,8 @@ pub(crate) fn redis_may_evict(policy: &str) {
     tracing::warn!(
         target: TARGET,
         policy,
-        "this Redis server may evict records, and copies of those messages would be handled again: \
-         set maxmemory-policy to noeviction"
+        "this Redis server may evict the records of handled messages, and copies of them would be \
+         handled again: set maxmemory-policy to noeviction"
     );
 }
 

@@ -195,10 +195,14 @@ async fn the_begin_and_the_end_of_an_outage_are_logged_once() {
     let fresh_for = Duration::from_secs(600);
 
     for (claims, line) in [
-        (&refusing, "WARN agentmail: a message could not be claimed"),
+        (
+            &refusing,
+            "WARN agentmail: a message could not be claimed and is refused: the sender may send it \
+             again",
+        ),
         (
             &handling,
-            "WARN agentmail: a message is handled without a claim, and so is each copy of it",
+            "WARN agentmail: a message is handled without a claim: each copy of it is handled too",
         ),
     ] {
         for (fault, cause) in [

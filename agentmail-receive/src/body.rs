@@ -38,8 +38,8 @@ where
     Poll::Ready(Err(Refusal::BodyTimeout { timeout }))
 }
 
-/// Passes on what has arrived, until `take` breaks. After some pieces it yields to the deadline and
-/// to other tasks.
+/// Passes each piece that has arrived to `take`, until `take` breaks. After some pieces it returns
+/// pending, so that the deadline and other tasks are polled.
 pub(crate) fn poll_pieces<B: Stream, T>(
     mut body: Pin<&mut B>,
     cx: &mut Context<'_>,

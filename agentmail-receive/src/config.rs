@@ -42,7 +42,7 @@ struct Settings {
 }
 
 impl WebhookConfig {
-    /// Creates a configuration from a [`Verifier`], or from anything else that converts into a
+    /// Creates a configuration from a [`Verifier`], or from another type that converts into a
     /// [`Source`].
     pub fn new(source: impl Into<Source>) -> Self {
         Self {
@@ -59,7 +59,7 @@ impl WebhookConfig {
 
     /// Sets the longest body that is accepted, in bytes.
     ///
-    /// The limit applies to the declared `Content-Length`, before anything is read, and to the
+    /// The limit applies to the declared `Content-Length`, before the body is read, and to the
     /// bytes that arrive. A limit of the framework, such as axum's `DefaultBodyLimit`, has no
     /// effect.
     pub fn with_body_limit(self, bytes: usize) -> Self {
@@ -84,19 +84,24 @@ impl WebhookConfig {
     /// Puts the reason for a refusal into the body of the response, as `application/problem+json`
     /// (RFC 9457).
     ///
-    /// For development: it tells an attacker which check has failed. Without it, all refusals with
-    /// one status look the same from outside.
+    /// Use it only during development, because the response tells an attacker which check has
+    /// failed. If it is off, all refusals with the same status have the same response.
     pub fn with_problem_details(self, enabled: bool) -> Self {
         self.set_style(|style| style.problem_details = enabled)
     }
 
     /// Sets a hook that shapes the response to each refusal.
     ///
-    /// It serves the layer and the extractors, and gets the response that would be sent without it.
-    /// The log line has the status that is sent, so the hook may run once for the log and once for
-    /// the response. It is not called for a message that was already handled, which gets 200, and
-    /// not for a wrong setup (no layer, no configuration), where there is no configuration to take
-    /// it from.
+    /// The hook gets the refusal, and the response that the library would send. It returns the
+    /// response that is sent. It applies to the layer and to the extractors.
+    ///
+    /// The hook may run twice for one refusal: once for the response, and once for the log line,
+    /// which shows the status that the hook has set.
+    ///
+    /// The hook does not run in these cases:
+    ///
+    /// - The message was already handled. The response is 200.
+    /// - The route has no layer, or the app has no configuration. Then there is no hook either.
     pub fn with_refusal_response(
         self,
         hook: impl Fn(&Refusal, RefusalResponse) -> RefusalResponse + Send + Sync + 'static,

@@ -1,7 +1,9 @@
-//! Once-only handling: a claim around the handler, so that copies of a message are handled once.
+//! Handles each message once, however often it is delivered.
 //!
-//! A [`Dedupe`] claims the message of a delivery before its handler runs. Afterwards, the adapter
-//! completes or releases the [`Claim`]. The crate `agentmail-dedupe` keeps the claims.
+//! A [`Dedupe`] claims the message of a delivery before its handler runs. The claim keeps other
+//! requests from handling the message at the same time. After the handler, the adapter completes
+//! the [`Claim`], so that the message is recorded as handled, or releases it. The claims are those
+//! of the crate `agentmail-dedupe`.
 
 use std::sync::Arc;
 
@@ -41,9 +43,9 @@ impl Dedupe {
 
     /// Claims the message of a delivery, before its handler runs.
     ///
-    /// An adapter does this in a task of its own, runs the handler there, and then calls
-    /// [`Claim::complete`] after a 2xx, [`Claim::release`] after anything else. A client that
-    /// disconnects must not cancel that task.
+    /// An adapter calls this in a task of its own, and runs the handler in that task. After a 2xx
+    /// response, it calls [`Claim::complete`]. After any other outcome, it calls
+    /// [`Claim::release`]. If the client disconnects, the task must continue.
     ///
     /// # Errors
     ///

@@ -16,7 +16,8 @@ use crate::{
     rejection::Rejection, response::RefusalStyle, telemetry,
 };
 
-/// An authentic delivery: the [`Receipt`], together with the bytes that were signed.
+/// A verified delivery: the bytes that were signed, and a [`Receipt`] that says when they were
+/// signed and which secret matched.
 ///
 /// A clone is cheap: it increments a reference count. `Debug` shows the length of the body, not the
 /// body.
@@ -32,8 +33,8 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Verifies a body that is in memory. Apart from [`sign`](Self::sign), there is no other way to
-    /// make a delivery.
+    /// Verifies a body that is in memory. Only this function, [`sign`](Self::sign) and
+    /// [`WebhookConfig::receive`](crate::WebhookConfig::receive) create deliveries.
     ///
     /// # Errors
     ///
@@ -56,8 +57,8 @@ impl Delivery {
         })
     }
 
-    /// Signs a body with the timestamp `at`, and verifies it at that time: one call that makes a
-    /// delivery for a test.
+    /// Creates a delivery for a test: signs a body with the timestamp `at`, and verifies it at that
+    /// time.
     ///
     /// ```
     /// # use agentmail_receive::Delivery;
@@ -99,12 +100,13 @@ impl Delivery {
 
     /// Parses the body as JSON.
     ///
-    /// The log names each optional field of a [`MailReceived`] that has another JSON type than in
-    /// the vendor's guide, once per field and process at warn, then at debug.
+    /// If `T` is [`MailReceived`] or [`Event`], an optional field whose JSON type differs from the
+    /// vendor's guide is treated as absent, and its name is logged. The first time in a process,
+    /// the level is warn. After that, it is debug.
     ///
     /// # Errors
     ///
-    /// 422: they are not the JSON that `T` expects. The refusal is not logged, see
+    /// 422: the body is not the JSON that `T` expects. The refusal is not logged: call
     /// [`Rejection::log`].
     pub fn json<T: DeserializeOwned + 'static>(&self) -> Result<T, Rejection> {
         let payload = from_json(&self.body).map_err(|error| self.refuse(error.into()))?;
@@ -115,36 +117,42 @@ impl Delivery {
         Ok(payload)
     }
 
-    /// Returns what identifies the message. Two deliveries of one message have the same key.
+    /// Returns the key that identifies the message. Two deliveries of one message have the same
+    /// key.
     #[must_use]
     pub fn message_key(&self) -> MessageKey {
         let read = || MessageKey::new(Identity::read(&self.body).ok().as_ref(), &self.body);
         *self.message_key.get_or_init(read)
     }
 
-    /// Returns the agent whose secret has signed the delivery. `None` if the secret is valid for
-    /// any agent.
+    /// Returns the agent that the secret belongs to, or `None` if the secret is valid for any
+    /// agent.
     ///
-    /// A payload that names no agent belongs to this one.
+    /// If the payload names no agent, the event belongs to the agent that is returned here.
     #[must_use]
     pub fn tenant_agent_id(&self) -> Option<&str> {
         self.origin.agent_id()
     }
 
-    /// Returns how long a copy of this delivery may still be accepted, from when it was signed.
+    /// Returns the longest time between the acceptance of this delivery and the acceptance of a
+    /// copy with the same signature.
+    ///
+    /// It is the sum of the tolerance's `max_age` and `max_ahead`, and of the body timeout.
     #[must_use]
     pub const fn fresh_for(&self) -> Duration {
         self.fresh_for
     }
 
-    /// Refuses this delivery. The response follows the configuration that verified the delivery.
-    /// The refusal is not logged, see [`Rejection::log`].
+    /// Refuses this delivery for a reason that the handler has found.
+    ///
+    /// The response has the form that is set in the configuration that verified the delivery. The
+    /// refusal is not logged: call [`Rejection::log`].
     #[must_use]
     pub fn refuse(&self, refusal: Refusal) -> Rejection {
         Rejection::new(refusal, Arc::clone(&self.style), self.origin.clone())
     }
 
-    /// Adds what the configuration says about a delivery that it has accepted.
+    /// Adds the form of refusals, the request for the log, and the body timeout.
     pub(crate) fn accepted(
         self,
         style: Arc<RefusalStyle>,
@@ -154,7 +162,7 @@ impl Delivery {
         Self { style, origin, fresh_for: self.fresh_for.saturating_add(body_timeout), ..self }
     }
 
-    /// Keeps the key of an identity that has been read already.
+    /// Sets the message key from an identity that has been read already.
     pub(crate) fn identify(&self, identity: &Identity) {
         self.message_key.get_or_init(|| MessageKey::new(Some(identity), &self.body));
     }

@@ -7,7 +7,7 @@ use std::{
 use tokio::time::Instant;
 use tracing::Level;
 
-/// How many lines of one code are logged at their own level in a minute.
+/// How many refusals of one code are logged above debug in a minute.
 const LINES_PER_CODE: u64 = 5;
 const MINUTE: Duration = Duration::from_secs(60);
 

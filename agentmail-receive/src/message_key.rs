@@ -5,7 +5,8 @@ use sha2::{Digest, Sha256};
 
 use crate::identity::{Field, Identity};
 
-/// What identifies a message: a digest of 32 bytes, so that a store needs no ids.
+/// The key that identifies a message: a digest of 32 bytes. A store of claims therefore contains no
+/// ids.
 ///
 /// | the body | its key |
 /// | --- | --- |
@@ -13,8 +14,8 @@ use crate::identity::{Field, Identity};
 /// | anything else | SHA-256 of the body |
 ///
 /// An id is plain if it appears once, and is a string that is not empty and has no lone surrogate
-/// (which is read as U+FFFD). Other types of event are identified by their bytes, because nobody
-/// knows whether their ids are unique: three updates of one status may carry the same id.
+/// (which is read as U+FFFD). An event of another type is identified by its bytes, because its ids
+/// may not be unique: for example, three updates of one status may have the same id.
 ///
 /// ```
 /// # use agentmail_receive::MessageKey;

@@ -28,17 +28,17 @@ impl WebhookConfig {
     /// Receives one delivery. The order of checks is the same in every adapter:
     ///
     /// 1. both headers
-    /// 2. the source of the verifier, under its timeout
+    /// 2. the secrets: the source has a verifier for the request, within the lookup timeout
     /// 3. freshness
     /// 4. the declared length
-    /// 5. the body, under limit and timeout
-    /// 6. the MAC
-    /// 7. the tenant's agent
+    /// 5. the body: its length, and the body timeout
+    /// 6. the signature
+    /// 7. the agent, if the secrets belong to one agent
     ///
     /// `head` is what a [`Lookup`](crate::Lookup) sees. `values` returns every value of a header.
     /// `declared_length` is the length that the request declares, in bytes. `body` is a stream of
-    /// pieces; it is not polled for a delivery that its headers refuse. A server that closes the
-    /// connection of such a delivery should call [`Receive::poll_discard`] first.
+    /// pieces. If one of the checks 1 to 4 fails, `body` is not polled. If the server then closes
+    /// the connection, the adapter should call [`Receive::poll_discard`] first.
     ///
     /// The future needs a tokio runtime with its timer enabled.
     pub fn receive<'a, V, B>(
@@ -92,7 +92,7 @@ enum Stage {
     Refused(Refusal),
 }
 
-/// A delivery that has passed every check but that of its body.
+/// A delivery that has passed every check that does not need its body.
 struct Checked {
     headers: SignedHeaders,
     tenant: Tenant,
@@ -149,16 +149,17 @@ where
     /// Reads and discards the rest of the body of a refused delivery: at most 1 MiB, and for at
     /// most 500 milliseconds or what is left of the body timeout.
     ///
-    /// hyper closes a connection whose request it has not read. The reset can overtake the
-    /// response, and a proxy then reports 502 in place of the status. An adapter for such a server
-    /// calls this after the future is ready, and responds afterwards. Log the rejection first: the
-    /// client may disconnect in the meantime. actix-web discards by itself.
+    /// If a request was not read completely, hyper closes the connection. A proxy may then see the
+    /// reset before the response, and report 502 instead of the status. An adapter for such a
+    /// server polls this function after the future is ready, and responds afterwards. Log the
+    /// rejection first, because the client may disconnect in the meantime. actix-web discards the
+    /// rest by itself, so its adapter does not need this function.
     ///
-    /// It is ready at once if this is of no use:
+    /// It is ready at once, and reads nothing, in these cases:
     ///
     /// - the body has ended, is broken, or has timed out
     /// - the declared length is above 1 MiB
-    /// - the client waits for `100 Continue`, so that it sends nothing
+    /// - the client waits for `100 Continue` before it sends the body
     pub fn poll_discard(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         let (length, timeout) = (*this.declared_length, this.config.body_timeout());

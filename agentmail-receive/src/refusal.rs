@@ -5,19 +5,20 @@ use tracing::Level;
 
 /// Why a request does not reach the handler.
 ///
-/// It is in the extensions of the response, for metrics and tests. The log has its
-/// [`code`](Self::code). One of them is no error: [`AlreadyHandled`](Self::AlreadyHandled) gets
+/// The extensions of the response contain it, for metrics and tests. The log line contains its
+/// [`code`](Self::code). [`AlreadyHandled`](Self::AlreadyHandled) is not an error: its response is
 /// 200.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// 403: the headers, the freshness or the signature.
+    /// 403: a header is missing or malformed, the timestamp is not fresh, or no secret matches.
     Unverified(VerifyError),
     /// 403: the `key` of a [`Lookup`](crate::Lookup) found no tenant in the request.
     MissingTenant,
     /// 403: a [`Lookup`](crate::Lookup) knows no such tenant.
     UnknownTenant,
-    /// 403: a tenant's secret signed a delivery that does not name the tenant's agent.
+    /// 403: the secret belongs to one agent, and the payload names another agent. Or its `agent_id`
+    /// is duplicated, is not a string, or has an unreadable character.
     OtherAgent,
     /// 503: the lookup failed.
     LookupFailed,
@@ -49,15 +50,15 @@ pub enum Refusal {
     AlreadyHandled,
     /// 503: a copy of the message is being handled at this moment.
     InFlight,
-    /// 503: the message cannot be claimed, because the store is down, slow or full.
+    /// 503: the store of claims is down, slow or full, so the message is not handled.
     StoreUnavailable,
-    /// 500: a handler expects a verified delivery on a route that nothing verifies.
+    /// 500: the handler takes a verified delivery, but no layer on the route verifies.
     MissingLayer,
-    /// 500: an extractor that verifies by itself finds no configuration.
+    /// 500: the handler takes `Webhook`, but the app's data has no `WebhookConfig` (actix-web).
     MissingConfiguration,
 }
 
-/// What is fixed about a refusal.
+/// The properties that all refusals of a kind share.
 struct Row {
     code: &'static str,
     status: u16,
@@ -82,29 +83,32 @@ impl Refusal {
                         (WARN, "set a signing secret at the service (`PUT /webhook`)")
                     }
                     VerifyError::MissingSignature | VerifyError::MissingTimestamp => {
-                        (DEBUG, "not from AgentMail by Assmbl, or a proxy drops the header")
+                        (DEBUG, "the request is from another sender, or a proxy removed the header")
                     }
-                    VerifyError::DuplicateSignature | VerifyError::DuplicateTimestamp => {
-                        (DEBUG, "a proxy repeats the header, or somebody added one")
+                    VerifyError::DuplicateSignature | VerifyError::DuplicateTimestamp => (
+                        DEBUG,
+                        "check whether a proxy adds the header; if not, a client sent it twice",
+                    ),
+                    VerifyError::MalformedSignature => {
+                        (DEBUG, "check which service sends this: expected `v1=` and 64 hex digits")
                     }
-                    VerifyError::MalformedSignature => (DEBUG, "expected `v1=` and 64 hex digits"),
                     VerifyError::MalformedTimestamp => {
-                        (DEBUG, "expected Unix seconds in plain digits")
+                        (DEBUG, "check which service sends this: expected Unix seconds in digits")
                     }
                     VerifyError::UnsupportedScheme => {
-                        (WARN, "expected a `v1` value: is this another service?")
+                        (WARN, "check which service sends this: expected a `v1` value")
                     }
                     VerifyError::Stale { .. } => {
-                        (WARN, "same age each time: check the clocks; growing age: raise `max_age`")
+                        (WARN, "fix the clock if the age is constant; raise `max_age` if it grows")
                     }
                     VerifyError::TooFarAhead { .. } => {
                         (WARN, "check the clock of this machine and of the sender")
                     }
                     VerifyError::Mismatch => (
                         WARN,
-                        "check the secret (quotes, `NAME=`), and that nothing changes the body",
+                        "check the secret (without quotes); check that no proxy changes the body",
                     ),
-                    _ => (WARN, "see the documentation of this code"),
+                    _ => (WARN, "look up this code in the documentation of `VerifyError`"),
                 };
                 row(error.code(), 403, level, hint)
             }
@@ -114,14 +118,17 @@ impl Refusal {
                 WARN,
                 "check the path; axum's `Router::nest` cuts it: `key` must use `OriginalUri`",
             ),
-            Self::UnknownTenant => {
-                row("unknown_tenant", 403, WARN, "a new tenant, a removed one, or a stray request")
-            }
+            Self::UnknownTenant => row(
+                "unknown_tenant",
+                403,
+                WARN,
+                "check that the lookup has a secret for this tenant, or ignore a stray request",
+            ),
             Self::OtherAgent => row(
                 "other_agent",
                 403,
                 WARN,
-                "check who has this tenant's secret: it signed for another agent",
+                "check who has this agent's secret, and which URL is registered for each agent",
             ),
             Self::LookupFailed => {
                 row("lookup_failed", 503, WARN, "check the database that the lookup uses")
@@ -139,40 +146,43 @@ impl Refusal {
                 "body_too_large",
                 413,
                 WARN,
-                "raise the body limit if the service sends longer bodies",
+                "raise `with_body_limit` if the service sends longer bodies",
             ),
             Self::BodyTimeout { .. } => row(
                 "body_timeout",
                 408,
                 WARN,
-                "raise the body timeout, or check the proxy in between",
+                "check the proxy; if the service is slow, raise `with_body_timeout`",
             ),
             Self::UnreadableBody => row(
                 "unreadable_body",
                 400,
                 WARN,
-                "the connection broke, or an outer limit (`RequestBodyLimitLayer`) cut the body",
+                "the client disconnected, or an outer `RequestBodyLimitLayer` cut the body",
             ),
             Self::UnexpectedPayload(error) => row(
                 error.code(),
                 422,
                 WARN,
-                "the raw body is in `Delivery`; take `Event` if events of other types may arrive",
+                "to accept all types of event, take `Event`; to read the raw body, take `Delivery`",
             ),
-            Self::AlreadyHandled => {
-                row("already_handled", 200, DEBUG, "nothing to do: this is a repeated delivery")
-            }
+            Self::AlreadyHandled => row(
+                "already_handled",
+                200,
+                DEBUG,
+                "nothing to do: this message was delivered again",
+            ),
             Self::InFlight => row(
                 "in_flight",
                 503,
                 DEBUG,
-                "another copy is being handled; if it succeeds, a later attempt gets 200",
+                "wait: the handler runs for an earlier copy; when it succeeds, copies get 200",
             ),
             Self::StoreUnavailable => row(
                 "store_unavailable",
                 503,
                 WARN,
-                "check the store (for example Redis), and the log lines before this one",
+                "check the store (for example Redis); the log line before this one has the cause",
             ),
             Self::MissingLayer => row(
                 "missing_layer",
@@ -184,7 +194,7 @@ impl Refusal {
                 "missing_configuration",
                 500,
                 ERROR,
-                "put a `WebhookConfig` into the app's data",
+                "add a `WebhookConfig` to the app with `app_data`",
             ),
         }
     }
@@ -233,7 +243,7 @@ impl Refusal {
         self.row().status
     }
 
-    /// Returns what an operator can do about it.
+    /// Returns what an operator can do about the refusal.
     #[must_use]
     pub const fn hint(&self) -> &'static str {
         self.row().hint
@@ -262,7 +272,9 @@ impl fmt::Display for Refusal {
             Self::Unverified(error) => error.fmt(f),
             Self::MissingTenant => f.write_str("the request names no tenant"),
             Self::UnknownTenant => f.write_str("the lookup found no such tenant"),
-            Self::OtherAgent => f.write_str("the payload does not name the tenant's agent"),
+            Self::OtherAgent => f.write_str(
+                "the payload names another agent than the secret's, or `agent_id` is invalid",
+            ),
             Self::LookupFailed => f.write_str("the lookup of the tenant failed"),
             Self::LookupTimeout { timeout } => {
                 write!(f, "the lookup of the tenant took longer than {timeout:?}")
@@ -276,9 +288,11 @@ impl fmt::Display for Refusal {
             Self::UnexpectedPayload(error) => error.fmt(f),
             Self::AlreadyHandled => f.write_str("the message was already handled"),
             Self::InFlight => f.write_str("the message is being handled at this moment"),
-            Self::StoreUnavailable => f.write_str("the message cannot be claimed"),
-            Self::MissingLayer => f.write_str("nothing verifies deliveries on this route"),
-            Self::MissingConfiguration => f.write_str("there is no configuration to verify with"),
+            Self::StoreUnavailable => f.write_str(
+                "the message is not handled, because the store of claims is not available",
+            ),
+            Self::MissingLayer => f.write_str("no layer verifies the deliveries of this route"),
+            Self::MissingConfiguration => f.write_str("the app's data has no `WebhookConfig`"),
         }
     }
 }

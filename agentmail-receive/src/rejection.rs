@@ -9,8 +9,8 @@ use crate::{
     telemetry,
 };
 
-/// A refused request: the [`Refusal`], how the configuration wants the response to look, and what
-/// the log says about the request.
+/// A refused request: the [`Refusal`], the form of its response, and the path and tenant for the
+/// log.
 ///
 /// An adapter logs it once, with [`log`](Self::log), and sends its [`response`](Self::response).
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ impl Rejection {
         Self { refusal, style, origin: Box::new(origin) }
     }
 
-    /// Sets the path of the request, for the log. The log shows its first 256 bytes, escaped.
+    /// Sets the path of the request for the log, which shows the first 256 bytes of it, escaped.
     ///
     /// A rejection of [`WebhookConfig::receive`](crate::WebhookConfig::receive) or of a
     /// [`Delivery`](crate::Delivery) has its path already.
@@ -40,16 +40,19 @@ impl Rejection {
         self.refusal
     }
 
-    /// Returns what an operator can do about it. It names `Content-Encoding` if the request has
-    /// that header and the refusal concerns the body.
+    /// Returns what an operator can do about the refusal.
+    ///
+    /// It is the hint of the [`Refusal`], with one exception: if the request has the header
+    /// `Content-Encoding`, and the signature or the payload is wrong, the hint is about that
+    /// header.
     #[must_use]
     pub const fn hint(&self) -> &'static str {
         match self.refusal {
             Refusal::Unverified(VerifyError::Mismatch) if self.origin.has_content_encoding() => {
-                "the request has a `Content-Encoding`: check that no proxy compresses the body"
+                "`Content-Encoding` is set: check that no proxy compresses or decompresses the body"
             }
             Refusal::UnexpectedPayload(_) if self.origin.has_content_encoding() => {
-                "the request has a `Content-Encoding`, and the library decompresses nothing"
+                "`Content-Encoding` is set: take `Delivery`, and decompress its body yourself"
             }
             _ => self.refusal.hint(),
         }
@@ -57,7 +60,8 @@ impl Rejection {
 
     /// Returns the response to send. Nothing is logged.
     ///
-    /// The [hook](crate::WebhookConfig::with_refusal_response) of the configuration shapes it.
+    /// If the configuration has a [hook](crate::WebhookConfig::with_refusal_response), the hook
+    /// sets the response.
     pub fn response(&self) -> RefusalResponse {
         self.style.response(&self.refusal, self.hint())
     }
@@ -73,10 +77,15 @@ impl Rejection {
     /// | warn | what an operator may have to act on |
     /// | error | a wrong setup |
     ///
-    /// Unauthenticated clients cannot flood the log at warn: per minute, configuration and code,
-    /// the first five lines have the level of the table, and the rest have debug. After that
-    /// minute, one line at warn for each such code, and for each code of missing or malformed
-    /// headers, says how many there were (`code`, `count`).
+    /// The number of lines above debug is limited, because unauthenticated clients can cause
+    /// refusals:
+    ///
+    /// - Each configuration counts the refusals of each code, minute by minute. Copies of a message
+    ///   are not counted.
+    /// - The first five refusals of a code in a minute are logged at the level in the table.
+    /// - Further refusals of that code are logged at debug.
+    /// - After the minute, each code with refusals at debug has one line at warn. Its field `count`
+    ///   is the number of all refusals of that `code` in the minute.
     pub fn log(&self) {
         telemetry::refused(self, &self.style.log_limit);
     }
@@ -86,7 +95,7 @@ impl Rejection {
     }
 }
 
-/// Refuses without a configuration: the body of the response is empty.
+/// Creates a rejection with the default response: no configuration and no hook apply to it.
 impl From<Refusal> for Rejection {
     fn from(refusal: Refusal) -> Self {
         Self::new(refusal, RefusalStyle::shared_default(), Origin::default())

@@ -11,8 +11,8 @@ use crate::{log_limit::LogLimit, refusal::Refusal, telemetry};
 
 /// The HTTP response to a refused delivery: status, headers and body.
 ///
-/// It names no type of a framework, so that one
-/// [hook](crate::WebhookConfig::with_refusal_response) serves every adapter.
+/// It uses no type of a framework, so that one [hook](crate::WebhookConfig::with_refusal_response)
+/// works with every adapter.
 ///
 /// ```
 /// # use agentmail_receive::{RefusalResponse, WebhookConfig};
@@ -108,7 +108,7 @@ impl RefusalStyle {
     pub(crate) fn response(&self, refusal: &Refusal, hint: &'static str) -> RefusalResponse {
         let response = self.unshaped(refusal, hint);
         match &self.hook {
-            // 200: the sender has nothing to learn about, and must not repeat the delivery.
+            // The response stays 200: with an error status, the sender would repeat the delivery.
             Some(hook) if *refusal != Refusal::AlreadyHandled => hook(refusal, response),
             _ => response,
         }

@@ -34,7 +34,7 @@ pub(crate) fn verified(receipt: &Receipt, origin: &Origin) {
 /// debug.
 pub(crate) fn refused(rejection: &Rejection, limit: &Arc<LogLimit>) {
     let refusal = rejection.refusal();
-    // Copies of a message are no refusals that an operator looks for.
+    // An operator need not act on copies of a message, so they are not counted.
     if matches!(refusal, Refusal::AlreadyHandled | Refusal::InFlight) {
         return refusal_line(rejection, Level::DEBUG);
     }
@@ -74,8 +74,8 @@ fn refusal_line(rejection: &Rejection, level: Level) {
     }
 }
 
-/// Starts a timer, so that the sum is logged even if no refusal follows. Without a runtime, the
-/// next refusal logs it.
+/// Starts a timer, so that the count is logged even if no refusal follows. Without a runtime, the
+/// next refusal logs the count.
 fn sum_up_after_a_minute(limit: &Arc<LogLimit>) {
     let Ok(runtime) = Handle::try_current() else { return };
     let limit = Arc::clone(limit);
@@ -84,20 +84,22 @@ fn sum_up_after_a_minute(limit: &Arc<LogLimit>) {
     });
 }
 
-/// Sums up the codes of which the log at info does not show every refusal.
+/// Logs how many refusals each code had in a minute, if some of them were logged at debug only.
 fn minute_ended(tallies: &[(&'static str, Tally)]) {
     for (code, tally) in tallies.iter().filter(|(_, tally)| tally.at_debug > 0) {
         let count = tally.count;
-        tracing::warn!(target: TARGET, code, count, "deliveries refused within a minute");
+        tracing::warn!(
+            target: TARGET, code, count, "deliveries refused within a minute, logged ones included"
+        );
     }
 }
 
-/// Logs that an optional field has another JSON type than in the guide, so that it is absent.
+/// Logs that an optional field is treated as absent, because its JSON type differs from the guide.
 pub(crate) fn field_ignored(field: &'static str, origin: &Origin) {
     static LOGGED: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
 
     const MESSAGE: &str =
-        "a field has another JSON type than in the vendor's guide: treated as absent";
+        "a field has another JSON type than in the vendor's guide, so it is treated as absent";
     let (path, tenant) = (origin.path(), origin.tenant());
     if LOGGED.lock().unwrap_or_else(PoisonError::into_inner).insert(field) {
         tracing::warn!(target: TARGET, field, path, tenant, "{MESSAGE}");
@@ -156,7 +158,11 @@ pub(crate) fn lookups_recovered(stale: u64) {
 }
 
 pub(crate) fn invalid_header(name: &str) {
-    tracing::error!(target: TARGET, name, "a refusal response has an invalid header: left out");
+    tracing::error!(
+        target: TARGET,
+        name,
+        "the refusal hook set a header that HTTP does not allow: the response is sent without it"
+    );
 }
 
 const fn message(refusal: &Refusal) -> &'static str {

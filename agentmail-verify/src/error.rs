@@ -23,18 +23,19 @@ pub enum VerifyError {
     MissingTimestamp,
     /// `X-AgentMail-Timestamp` has more than one value.
     DuplicateTimestamp,
-    /// `X-AgentMail-Timestamp` is not canonical decimal seconds.
+    /// `X-AgentMail-Timestamp` is not a number of seconds in decimal digits, without a sign and
+    /// without a leading zero.
     MalformedTimestamp,
     /// `X-AgentMail-Timestamp` is too far in the past.
     ///
-    /// If the age stays about the same from delivery to delivery, a clock is wrong. If it grows
-    /// from one attempt to the next, the service sends a delivery again under its first signature.
+    /// If the age is about the same for each delivery, a clock is wrong. If the age grows with each
+    /// attempt, the service repeats the delivery with its first timestamp and signature.
     #[non_exhaustive]
     Stale {
         /// The age of the delivery, in whole seconds.
         age: Duration,
     },
-    /// `X-AgentMail-Timestamp` is too far in the future: a clock is wrong, or the sender counts
+    /// `X-AgentMail-Timestamp` is too far in the future: a clock is wrong, or the sender sends
     /// milliseconds.
     #[non_exhaustive]
     TooFarAhead {
@@ -83,7 +84,8 @@ impl VerifyError {
 
 impl fmt::Display for VerifyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// A timestamp further ahead than this is in milliseconds: seconds reach it in 5138.
+        /// A timestamp that is further ahead than this is in milliseconds. In seconds, it would be
+        /// a time after the year 5138.
         const MILLISECONDS: Duration = Duration::from_secs(100_000_000_000);
 
         match self {
@@ -97,20 +99,20 @@ impl fmt::Display for VerifyError {
             Self::MissingTimestamp => f.write_str("x-agentmail-timestamp is missing"),
             Self::DuplicateTimestamp => f.write_str("x-agentmail-timestamp is duplicated"),
             Self::MalformedTimestamp => {
-                f.write_str("x-agentmail-timestamp is not canonical decimal seconds")
+                f.write_str("x-agentmail-timestamp is not a number of seconds in decimal digits")
             }
             Self::Stale { age } => {
                 write!(f, "x-agentmail-timestamp is too old: {} s", age.as_secs())
             }
             Self::TooFarAhead { ahead } if *ahead > MILLISECONDS => f.write_str(
-                "x-agentmail-timestamp is too far ahead: it seems to count milliseconds",
+                "x-agentmail-timestamp is too far ahead: it seems to be in milliseconds",
             ),
             Self::TooFarAhead { ahead } => {
                 write!(f, "x-agentmail-timestamp is too far ahead: {} s", ahead.as_secs())
             }
-            Self::Mismatch => {
-                f.write_str("x-agentmail-signature matches no accepted secret for this body")
-            }
+            Self::Mismatch => f.write_str(
+                "x-agentmail-signature does not match: no accepted secret signed this body",
+            ),
         }
     }
 }

@@ -41,7 +41,8 @@ impl SignedHeaders {
     /// one of the two is valid. Compare header names without regard to case, as the header maps of
     /// all frameworks do.
     ///
-    /// - The timestamp is canonical decimal seconds: ASCII digits only, without a leading zero.
+    /// - The timestamp is a number of seconds in ASCII digits, without a sign and without a leading
+    ///   zero.
     /// - The signature is a comma-separated list of at most 8 items `scheme=value`, with optional
     ///   spaces around the items. Each `v1` value is 64 hex digits of either case. Items of other
     ///   schemes are ignored.
@@ -89,7 +90,8 @@ impl SignedHeaders {
 
     /// Returns when the delivery was signed, by the sender's clock.
     ///
-    /// Anyone can send any time here: it is authentic only after a verification.
+    /// Do not trust this time before the delivery is verified, because any client can send any
+    /// value.
     #[must_use]
     pub const fn signed_at(&self) -> UnixTime {
         self.timestamp.time()

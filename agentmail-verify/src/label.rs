@@ -4,8 +4,8 @@ use crate::setup_error::setup_error;
 
 /// An operator's name for a secret. Logs show which secret matched by this name.
 ///
-/// A label says more than an index, because an index has another meaning after the next rotation.
-/// Labels appear in logs: never put a part of the secret into one.
+/// A label is clearer than an index, because the index of a secret changes with a rotation. Labels
+/// appear in logs: never put a part of the secret into one.
 ///
 /// ```
 /// # use agentmail_verify::{Label, Secret};

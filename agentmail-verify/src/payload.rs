@@ -6,7 +6,7 @@ use serde_json::error::Category;
 
 use crate::{event::flaw::Flaw, field_name::FieldName, readable::readable_copy};
 
-/// Reads an authentic body as JSON.
+/// Reads the body of a verified delivery as JSON.
 ///
 /// It also reads legal JSON that `serde_json` refuses: a lone surrogate escape (`"\ud83d"`) is read
 /// as U+FFFD, and a number that no `f64` can hold (`1e999`) as `null`.
@@ -33,11 +33,11 @@ pub fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, PayloadError> {
     })
 }
 
-/// Why an authentic body is not what the handler expects.
+/// Why the body of a verified delivery is not what the handler expects.
 ///
-/// It tells where reading stopped. It also names the field, if a field is missing or duplicated, or
-/// if the type is one of this crate's own. It never has the parser's message, because that quotes
-/// the mail's content.
+/// The error has the line and column at which reading stopped. It names the field if the field is
+/// missing or duplicated, or if `T` is one of this crate's types. It does not contain the parser's
+/// message, because that message may quote the mail's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PayloadError {
     is_json: bool,

@@ -2,7 +2,8 @@ use crate::{label::Label, unix_time::UnixTime};
 
 /// The proof that a body is authentic.
 ///
-/// Only a finished verification creates one. Code that needs an authentic body takes a receipt.
+/// Only a successful verification creates a receipt. A function that needs an authentic body can
+/// require one as an argument.
 ///
 /// ```compile_fail
 /// // There is no other way to create one.

@@ -5,7 +5,7 @@ use crate::{error::VerifyError, unix_time::UnixTime};
 /// The digits of the largest `u64`, and the dot that joins timestamp and body under the MAC.
 const CAPACITY: usize = 20 + 1;
 
-/// The value of `X-AgentMail-Timestamp`: canonical decimal seconds since the Unix epoch.
+/// The value of `X-AgentMail-Timestamp`: seconds since the Unix epoch in decimal digits.
 ///
 /// Digits only, no sign, no whitespace, no leading zero, at most `u64::MAX`. This grammar makes
 /// `<timestamp>.<body>` unambiguous: if a dot were allowed, (`1`, `2.{}`) and (`1.2`, `{}`) would

@@ -44,9 +44,9 @@ impl Tolerance {
 
     /// Sets how old a delivery may be.
     ///
-    /// Raise it if the service sends a delivery again under its first signature after a longer
-    /// time. Otherwise such a delivery is refused as stale, however often it is sent. The price: a
-    /// recorded delivery can be replayed for the same time.
+    /// Raise it if the service repeats a delivery after a longer time with its first timestamp and
+    /// signature. Otherwise each such attempt is refused as stale. A larger value also has a cost:
+    /// an attacker who has recorded a delivery can replay it for that time.
     ///
     /// ```
     /// use std::time::Duration;

@@ -8,8 +8,8 @@ use crate::{
 /// A verification whose body arrives in pieces.
 ///
 /// It owns its state and can be kept across an await. Each piece is hashed once for each accepted
-/// secret, because the body is not there to try another secret later. If the whole body is in
-/// memory, use [`Verifier::verify`], which hashes less.
+/// secret, because the pieces are not kept for a second try. If the whole body is in memory, use
+/// [`Verifier::verify`], which hashes less.
 #[derive(Clone)]
 #[must_use]
 pub struct Verification {

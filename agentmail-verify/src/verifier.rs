@@ -6,10 +6,11 @@ use crate::{
     verification::Verification,
 };
 
-/// Verifies deliveries: it has the accepted secrets, and the [`Tolerance`] for timestamps.
+/// Verifies deliveries. It contains the accepted secrets, and the [`Tolerance`] for timestamps.
 ///
-/// A verification allocates nothing, copies nothing, and computes no key state again. It hashes
-/// each byte of the body once if the first secret matches.
+/// A verification does not allocate, and does not copy the body. The key state of each secret is
+/// computed only once, by [`Secret::new`]. If the first secret matches, each byte of the body is
+/// hashed once.
 #[derive(Clone)]
 #[must_use]
 pub struct Verifier {
@@ -53,11 +54,12 @@ impl Verifier {
         self.with_secret_until(secret, UnixTime::MAX)
     }
 
-    /// Accepts one more secret until the end of the second `end`. After that it no longer matches:
-    /// [`VerifyError::Mismatch`]. The clock is the one that freshness is checked with.
+    /// Accepts one more secret until `end`. The second `end` is included. After that, a signature
+    /// of this secret is a [`VerifyError::Mismatch`]. `end` is compared with the `now` that is
+    /// given to [`verify`](Self::verify).
     ///
     /// Use it for the old secret after a rotation. The first secret has no end, so that a verifier
-    /// always accepts one.
+    /// always accepts at least one secret.
     ///
     /// ```
     /// use std::time::Duration;

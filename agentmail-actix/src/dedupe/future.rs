@@ -10,8 +10,8 @@ use agentmail_receive::Refusal;
 
 use crate::rejection::WebhookRejection;
 
-/// The future of [`Dedupe`](super::Dedupe). It waits for the task of the handler, which goes on
-/// when this future is dropped.
+/// The future of [`Dedupe`](super::Dedupe). It waits for the handler's task. If this future is
+/// dropped, the task continues.
 #[must_use = "futures do nothing unless polled"]
 pub struct ResponseFuture<B> {
     task: JoinHandle<Result<ServiceResponse<EitherBody<B>>, Error>>,

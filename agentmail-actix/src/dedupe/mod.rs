@@ -1,4 +1,8 @@
-//! Once-only handling: copies of a message are handled once.
+//! Handles each message once, however often it is delivered.
+//!
+//! [`DedupeWebhook`] claims a message before its handler runs. The claim keeps other requests from
+//! handling the message at the same time. After a 2xx response, it records the message as handled.
+//! A later copy gets 200, and the handler does not run.
 //!
 //! ```
 //! use actix_web::{App, web};
@@ -12,8 +16,8 @@
 //!     "noted"
 //! }
 //!
-//! // One handle, created outside of `HttpServer::new`, whose closure runs once per worker.
-//! // `RedisStore` is for more than one process.
+//! // Create one handle, outside of the closure of `HttpServer::new`, which runs once per worker.
+//! // For more than one process, use `RedisStore`.
 //! let claims = Claims::new(MemoryStore::new());
 //! let verify = VerifyWebhook::new(Verifier::new(Secret::new("whsec_test_secret")?))
 //!     .dedupe(claims.clone(), "production");
@@ -22,11 +26,12 @@
 //! # Ok::<(), agentmail_actix::SecretError>(())
 //! ```
 //!
-//! # A middleware in between
+//! # Order of middleware
 //!
-//! [`DedupeWebhook`] finds the delivery that [`VerifyWebhook`](crate::VerifyWebhook) has put into
-//! the request's extensions, so `VerifyWebhook` must be outside of it. With the wrong order, each
-//! request gets 500 (`missing_layer`). The *last* `wrap` is outermost:
+//! `VerifyWebhook::dedupe` adds both middlewares. To put another middleware between them, add them
+//! separately. [`VerifyWebhook`](crate::VerifyWebhook) must be outside of [`DedupeWebhook`],
+//! because `DedupeWebhook` needs the verified delivery. With the wrong order, each request gets 500
+//! (`missing_layer`). The *last* `wrap` is outermost:
 //!
 //! ```
 //! use actix_web::{App, middleware::Logger, web};
@@ -48,20 +53,22 @@
 //! # Ok::<(), agentmail_actix::SecretError>(())
 //! ```
 //!
-//! A middleware between the two must not turn a 2xx response into another one: the message is
-//! recorded as handled by then.
+//! A middleware between the two must not turn a 2xx response into an error. `DedupeWebhook` has
+//! already recorded the message as handled, so the handler would not run for the sender's next
+//! attempt.
 //!
 //! # The task
 //!
-//! Claim, handler and record run in a task of their own, on the worker's thread. A handler
-//! therefore runs to its end when its client disconnects. The sender's next attempt gets 503 while
-//! the handler runs, and 200 afterwards. The task has the request's `tracing` span, but not its
-//! task-locals. A panic is passed on to the request.
+//! For each message, `DedupeWebhook` starts a task on the worker's thread. The task claims the
+//! message, runs the handler, and records the result. If the client disconnects, the task
+//! continues. While the handler runs, the sender's next attempt gets 503. After the handler has
+//! succeeded, it gets 200. The task has the request's `tracing` span, but not its task-locals. If
+//! the handler panics, the panic continues in the request's own task.
 //!
 //! # At the end of the process
 //!
-//! A worker that stops waits for its connections, and cancels tasks that have none. So wait for the
-//! claims first, and then stop the server:
+//! When a worker stops, it waits for its connections. It cancels a task whose client has
+//! disconnected. Therefore wait for the claims first, and then stop the server:
 //!
 //! ```no_run
 //! # async fn end(claims: agentmail_actix::dedupe::Claims, server: actix_web::dev::ServerHandle) {
@@ -75,8 +82,9 @@
 //!
 //! # Limits
 //!
-//! A middleware that limits the time or the number of handlers belongs *inside* this middleware.
-//! Outside, it limits the requests that wait for a handler, not the handlers.
+//! Put a middleware that limits the time or the number of handlers *inside* `DedupeWebhook`. If it
+//! is outside, it limits only the requests that wait for handlers. The handlers continue in their
+//! tasks.
 
 mod future;
 mod service;

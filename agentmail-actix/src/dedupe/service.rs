@@ -12,8 +12,8 @@ use tracing::Instrument;
 use super::future::ResponseFuture;
 use crate::{delivery::Delivery, rejection::WebhookRejection};
 
-/// The service of [`DedupeWebhook`](super::DedupeWebhook): it claims the message of the delivery in
-/// the request's extensions, then calls the inner service.
+/// The service of [`DedupeWebhook`](super::DedupeWebhook). It claims the message of the request's
+/// [`Delivery`](crate::Delivery), then calls the inner service.
 #[derive(Debug)]
 pub struct Dedupe<S> {
     inner: Rc<S>,

@@ -13,10 +13,10 @@ use agentmail_receive::dedupe::{Claims, Dedupe as Handle};
 use super::service::Dedupe;
 use crate::middleware::{Verify, VerifyWebhook};
 
-/// Handles each message once. It goes inside [`VerifyWebhook`], which provides the verified
+/// Handles each message once. Put it inside [`VerifyWebhook`], which provides the verified
 /// delivery.
 ///
-/// [`VerifyWebhook::dedupe`] puts both together. Build this middleware alone to put something
+/// [`VerifyWebhook::dedupe`] adds both. Use `DedupeWebhook` itself only to put another middleware
 /// between them. The [module](crate::dedupe) shows the order.
 ///
 /// # Refuses
@@ -26,7 +26,7 @@ use crate::middleware::{Verify, VerifyWebhook};
 /// | the message was already handled | 200 |
 /// | a copy of the message is being handled | 503, with `Retry-After` |
 /// | the store is down, slow or full | 503, with `Retry-After` |
-/// | there is no [`VerifyWebhook`] outside | 500, and an error in the log |
+/// | no [`VerifyWebhook`] is outside of this middleware | 500, and an error in the log |
 ///
 /// The response has no body, and a [`Refusal`](crate::Refusal) in its extensions.
 #[derive(Debug, Clone)]

@@ -10,10 +10,11 @@ use crate::{delivery::Delivery, rejection::WebhookRejection};
 
 /// Extracts the payload of a delivery that [`VerifyWebhook`](crate::VerifyWebhook) has verified.
 ///
-/// It reads the bytes that were signed. It never reads the current payload of the request, which an
-/// inner middleware may have changed. `T` is [`MailReceived`](crate::MailReceived),
-/// [`Event`](crate::Event) or a type of yours. A type of yours gets events of every `type` that
-/// fits it.
+/// It reads the bytes that were signed, not the current payload of the request. A middleware inside
+/// [`VerifyWebhook`](crate::VerifyWebhook) may have changed the current payload.
+///
+/// `T` is [`MailReceived`](crate::MailReceived), [`Event`](crate::Event) or a type of your own. A
+/// type of your own gets every payload that deserializes into it, whatever the payload's `type` is.
 ///
 /// ```
 /// use agentmail_actix::{Event, Verified};

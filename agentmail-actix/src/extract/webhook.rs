@@ -17,14 +17,14 @@ use crate::{
     rejection::WebhookRejection,
 };
 
-/// Extracts the payload of a delivery, after it has verified it with the [`WebhookConfig`] of the
-/// app's data.
+/// Verifies a delivery with the [`WebhookConfig`] of the app's data, then extracts its payload.
 ///
-/// Use it for one or two handlers. [`VerifyWebhook`](crate::VerifyWebhook) verifies for many. Put
-/// the configuration into `app_data`, plain or in `web::Data`. Build it *outside* of
-/// `HttpServer::new`, whose closure runs once per worker. `T` is
-/// [`MailReceived`](crate::MailReceived), [`Event`](crate::Event) or a type of yours. A type of
-/// yours gets events of every `type` that fits it.
+/// Use it for one or two handlers. For more routes, use [`VerifyWebhook`](crate::VerifyWebhook).
+/// Add the configuration with `app_data`, as it is or in `web::Data`. Create it *outside* of the
+/// closure of `HttpServer::new`, because that closure runs once per worker.
+///
+/// `T` is [`MailReceived`](crate::MailReceived), [`Event`](crate::Event) or a type of your own. A
+/// type of your own gets every payload that deserializes into it, whatever the payload's `type` is.
 ///
 /// ```
 /// use actix_web::{App, web};
@@ -51,9 +51,13 @@ use crate::{
 ///
 /// | what happened | status |
 /// | --- | --- |
-/// | a header is missing, duplicated or malformed; unsigned; too old; too far ahead; no match | 403 |
-/// | no such tenant; a tenant's secret, but another agent in the payload | 403 |
-/// | the [`Lookup`](crate::Lookup) of the tenant fails or is slow | 503 |
+/// | a header is missing, duplicated or malformed | 403 |
+/// | the request says that the service has no signing secret (`X-AgentMail-Unsigned: 1`) | 403 |
+/// | the timestamp is too old or too far ahead | 403 |
+/// | the signature does not match: another secret, a changed body, or a forged delivery | 403 |
+/// | the [`Lookup`](crate::Lookup) finds no secrets for the request | 403 |
+/// | the secrets belong to one agent ([`Tenant`](crate::Tenant)), and the payload names another agent | 403 |
+/// | the [`Lookup`](crate::Lookup) fails, takes too long, or there are too many lookups | 503 |
 /// | the body is longer than [`body_limit`](WebhookConfig::with_body_limit) | 413 |
 /// | the body is not complete within [`body_timeout`](WebhookConfig::with_body_timeout) | 408 |
 /// | the body ends early | 400 |
@@ -61,8 +65,8 @@ use crate::{
 /// | the app's data has no configuration | 500, and an error in the log |
 ///
 /// **Never take `Option<Webhook<T>>`.** actix-web has `Option` and `Result` for each extractor.
-/// An `Option` runs the handler, with `None`, for a request that is not verified. Behind
-/// [`VerifyWebhook`](crate::VerifyWebhook), no handler can make that mistake.
+/// With `Option`, the handler also runs for a request that is not verified, and gets `None`. On a
+/// route with [`VerifyWebhook`](crate::VerifyWebhook), the handler never runs for such a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Webhook<T>(pub T);
 

@@ -100,7 +100,7 @@ where
     }
 }
 
-/// Removes `Content-Encoding`. That header is not signed, and actix-web's extractors would
+/// Removes `Content-Encoding`. The header is not signed, and actix-web's extractors would
 /// decompress the bytes that were signed.
 fn restore_as_signed(request: &mut ServiceRequest) {
     if !request.headers().contains_key(CONTENT_ENCODING) {

@@ -1,4 +1,4 @@
-//! A middleware that lets nothing but genuine deliveries through.
+//! A middleware that verifies each request, and refuses it if the signature is not valid.
 //!
 //! ```
 //! use actix_web::{App, web};
@@ -22,16 +22,22 @@
 //!
 //! # What the inner service sees
 //!
-//! The request as it arrived, but for two things. Its payload is restored with the bytes that were
-//! signed, so that later extractors (`Bytes`, `Json`) work. The header `Content-Encoding` is
-//! removed, so that they see these bytes and decompress nothing (it stays if an outer middleware
-//! keeps a clone of the request). A [`Delivery`](crate::Delivery) is in the extensions.
+//! The inner service gets the request with these changes:
+//!
+//! - The payload contains the bytes that were signed, so that later extractors (`Bytes`, `Json`)
+//!   can read it.
+//! - The header `Content-Encoding` is removed, so that those extractors do not decompress the
+//!   payload. If an outer middleware keeps a clone of the request, the header cannot be removed.
+//! - The extensions contain a [`Delivery`](crate::Delivery).
 //!
 //! # Order of middleware
 //!
-//! Middleware that changes the payload belongs inside this middleware. Outside, it would break the
-//! signature. actix-web runs the `wrap` that was added last first. A limit of actix-web, such as
-//! `PayloadConfig`, has no effect on this middleware. It applies to the extractors behind it.
+//! Put middleware that changes the payload inside this middleware. If it is outside, it changes the
+//! bytes that were signed, and the delivery is refused (`mismatch`). The *last* call of `wrap` is
+//! outermost.
+//!
+//! A limit of actix-web, for example `PayloadConfig`, has no effect on this middleware. It applies
+//! only to the extractors inside.
 
 mod future;
 mod service;

@@ -11,8 +11,8 @@ use tokio::task::JoinHandle;
 
 use crate::{layer::ResponseBody, rejection::WebhookRejection};
 
-/// The future of [`Dedupe`](super::Dedupe). It waits for the task of the handler, which goes on
-/// when this future is dropped.
+/// The future of [`Dedupe`](super::Dedupe). It waits for the handler's task. If this future is
+/// dropped, the task continues.
 #[must_use = "futures do nothing unless polled"]
 pub struct ResponseFuture<R, E> {
     task: JoinHandle<Outcome<R, E>>,

@@ -5,11 +5,11 @@ use tower_layer::Layer;
 
 use super::service::Dedupe;
 
-/// Handles each message once. It goes inside [`VerifyLayer`](crate::VerifyLayer), which provides
-/// the verified delivery.
+/// Handles each message once. Put it inside [`VerifyLayer`](crate::VerifyLayer), which provides the
+/// verified delivery.
 ///
-/// [`VerifyLayer::dedupe`](crate::VerifyLayer::dedupe) puts both together. Build this layer alone
-/// to put something between them. The [module](crate::dedupe) shows the order.
+/// [`VerifyLayer::dedupe`](crate::VerifyLayer::dedupe) adds both layers. Use `DedupeLayer` itself
+/// only to put another layer between them. The [module](crate::dedupe) shows the order.
 ///
 /// # Refuses
 ///
@@ -18,7 +18,7 @@ use super::service::Dedupe;
 /// | the message was already handled | 200 |
 /// | a copy of the message is being handled | 503, with `Retry-After` |
 /// | the store is down, slow or full | 503, with `Retry-After` |
-/// | there is no [`VerifyLayer`](crate::VerifyLayer) outside | 500, and an error in the log |
+/// | no [`VerifyLayer`](crate::VerifyLayer) is outside of this layer | 500, and an error in the log |
 ///
 /// The response has no body, and a [`Refusal`](crate::Refusal) in its extensions.
 #[derive(Debug, Clone)]

@@ -1,4 +1,8 @@
-//! Once-only handling: copies of a message are handled once.
+//! Handles each message once, however often it is delivered.
+//!
+//! [`DedupeLayer`] claims a message before its handler runs. The claim keeps other requests from
+//! handling the message at the same time. After a 2xx response, it records the message as handled.
+//! A later copy gets 200, and the handler does not run.
 //!
 //! ```
 //! use agentmail_axum::{
@@ -11,7 +15,7 @@
 //!     println!("once: {event:?}");
 //! }
 //!
-//! // One handle, created before the server starts. `RedisStore` is for more than one process.
+//! // Create one handle, before the server starts. For more than one process, use `RedisStore`.
 //! let claims = Claims::new(MemoryStore::new());
 //! let verify = VerifyLayer::new(Verifier::new(Secret::new("whsec_test_secret")?));
 //! let app: Router = Router::new().route(
@@ -22,12 +26,13 @@
 //! # Ok::<(), agentmail_axum::SecretError>(())
 //! ```
 //!
-//! # A layer in between
+//! # Order of layers
 //!
-//! [`DedupeLayer`] finds the delivery that [`VerifyLayer`](crate::VerifyLayer) has put into the
-//! request's extensions, so `VerifyLayer` must be outside of it. With the wrong order, each request
-//! gets 500 (`missing_layer`). In a `ServiceBuilder`, the first layer is outermost. With
-//! `.route_layer(…)` and `.layer(…)`, the *last* call is outermost:
+//! `VerifyLayer::dedupe` adds both layers. To put another layer between them, add them separately.
+//! [`VerifyLayer`](crate::VerifyLayer) must be outside of [`DedupeLayer`], because `DedupeLayer`
+//! needs the verified delivery. With the wrong order, each request gets 500 (`missing_layer`). In a
+//! `ServiceBuilder`, the first layer is outermost. With `.route_layer(…)` and `.layer(…)`, the
+//! *last* call is outermost:
 //!
 //! ```
 //! use agentmail_axum::{
@@ -57,19 +62,23 @@
 //! # Ok::<(), agentmail_axum::SecretError>(())
 //! ```
 //!
-//! A layer between the two must not turn a 2xx response into another one: the message is recorded
-//! as handled by then.
+//! A layer between the two must not turn a 2xx response into an error. `DedupeLayer` has already
+//! recorded the message as handled, so the handler would not run for the sender's next attempt.
 //!
 //! # The task
 //!
-//! Claim, handler and record run in a task of their own, on the tokio runtime of the request. A
-//! handler therefore runs to its end when its client disconnects, which otherwise cancels it. The
-//! sender's next attempt gets 503 while the handler runs, and 200 afterwards. The task has the
-//! request's `tracing` span, but not its task-locals. A panic is passed on to the request.
+//! For each message, `DedupeLayer` starts a task on the tokio runtime of the request. The task
+//! claims the message, runs the handler, and records the result. If the client disconnects, the
+//! task continues. (Without `DedupeLayer`, axum cancels the handler.) While the handler runs, the
+//! sender's next attempt gets 503. After the handler has succeeded, it gets 200. The task has the
+//! request's `tracing` span, but not its task-locals. If the handler panics, the panic continues in
+//! the request's own task.
 //!
-//! At the end of the process, wait for these tasks with [`Claims::drain`]. A layer that limits the
-//! time or the number of handlers (`TimeoutLayer`, `ConcurrencyLimit`) belongs *inside* this layer.
-//! Outside, it limits the requests that wait for a handler, not the handlers.
+//! At the end of the process, wait for these tasks with [`Claims::drain`].
+//!
+//! Put a layer that limits the time or the number of handlers (`TimeoutLayer`, `ConcurrencyLimit`)
+//! *inside* `DedupeLayer`. If it is outside, it limits only the requests that wait for handlers.
+//! The handlers continue in their tasks.
 
 mod future;
 mod layer;

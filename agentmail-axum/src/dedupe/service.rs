@@ -11,8 +11,8 @@ use tracing::Instrument;
 use super::future::ResponseFuture;
 use crate::{delivery::Delivery, layer::ResponseBody, rejection::WebhookRejection};
 
-/// The service of [`DedupeLayer`](super::DedupeLayer): it claims the message of the delivery in the
-/// request's extensions, then calls the inner service.
+/// The service of [`DedupeLayer`](super::DedupeLayer). It claims the message of the request's
+/// [`Delivery`], then calls the inner service.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Dedupe<S> {

@@ -8,10 +8,11 @@ use crate::{delivery::Delivery, rejection::WebhookRejection};
 
 /// Extracts the payload of a delivery that [`VerifyLayer`](crate::VerifyLayer) has verified.
 ///
-/// It reads the bytes that were signed. It never reads the current body of the request, which an
-/// inner layer may have changed. `T` is [`MailReceived`](crate::MailReceived),
-/// [`Event`](crate::Event) or a type of yours. A type of yours gets events of every `type` that
-/// fits it.
+/// It reads the bytes that were signed, not the current body of the request. A layer inside
+/// [`VerifyLayer`](crate::VerifyLayer) may have changed the current body.
+///
+/// `T` is [`MailReceived`](crate::MailReceived), [`Event`](crate::Event) or a type of your own. A
+/// type of your own gets every payload that deserializes into it, whatever the payload's `type` is.
 ///
 /// ```
 /// use agentmail_axum::{Event, Verified};

@@ -15,13 +15,13 @@ use crate::{
     rejection::WebhookRejection,
 };
 
-/// Extracts the payload of a delivery, after it has verified it with the [`WebhookConfig`] of the
-/// router's state.
+/// Verifies a delivery with the [`WebhookConfig`] of the router's state, then extracts its payload.
 ///
-/// Use it for one or two handlers. [`VerifyLayer`](crate::VerifyLayer) verifies for many routes. A
-/// state without a configuration does not compile. `T` is [`MailReceived`](crate::MailReceived),
-/// [`Event`](crate::Event) or a type of yours. A type of yours gets events of every `type` that
-/// fits it.
+/// Use it for one or two handlers. For more routes, use [`VerifyLayer`](crate::VerifyLayer). If the
+/// router's state has no configuration, the app does not compile.
+///
+/// `T` is [`MailReceived`](crate::MailReceived), [`Event`](crate::Event) or a type of your own. A
+/// type of your own gets every payload that deserializes into it, whatever the payload's `type` is.
 ///
 /// ```
 /// use agentmail_axum::{Event, Secret, Verifier, Webhook, WebhookConfig};
@@ -58,9 +58,13 @@ use crate::{
 ///
 /// | what happened | status |
 /// | --- | --- |
-/// | a header is missing, duplicated or malformed; unsigned; too old; too far ahead; no match | 403 |
-/// | no such tenant; a tenant's secret, but another agent in the payload | 403 |
-/// | the [`Lookup`](crate::Lookup) of the tenant fails or is slow | 503 |
+/// | a header is missing, duplicated or malformed | 403 |
+/// | the request says that the service has no signing secret (`X-AgentMail-Unsigned: 1`) | 403 |
+/// | the timestamp is too old or too far ahead | 403 |
+/// | the signature does not match: another secret, a changed body, or a forged delivery | 403 |
+/// | the [`Lookup`](crate::Lookup) finds no secrets for the request | 403 |
+/// | the secrets belong to one agent ([`Tenant`](crate::Tenant)), and the payload names another agent | 403 |
+/// | the [`Lookup`](crate::Lookup) fails, takes too long, or there are too many lookups | 503 |
 /// | the body is longer than [`body_limit`](WebhookConfig::with_body_limit) | 413 |
 /// | the body is not complete within [`body_timeout`](WebhookConfig::with_body_timeout) | 408 |
 /// | the body ends early | 400 |
@@ -71,9 +75,12 @@ use crate::{
 ///
 /// # If it does not compile
 ///
-/// `#[axum::debug_handler]` on the handler names the reason. Common reasons are a state without
-/// `FromRef` for [`WebhookConfig`] (the state may also *be* a configuration), a `Webhook` that is
-/// not the last argument, and a `T` that borrows.
+/// `#[axum::debug_handler]` on the handler names the reason. Common reasons are:
+///
+/// - The state has no `FromRef` for [`WebhookConfig`]. A state that is itself a [`WebhookConfig`]
+///   needs none.
+/// - `Webhook` is not the last argument.
+/// - `T` borrows from the body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Webhook<T>(pub T);
 

@@ -49,7 +49,8 @@ impl fmt::Debug for RequestBody {
 }
 
 pin_project! {
-    /// The response body of [`Verify`](super::Verify): the inner service's, or that of a refusal.
+    /// The response body of [`Verify`](super::Verify): the body of the inner service, or that of a
+    /// refusal.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]
@@ -77,14 +78,14 @@ impl<B> ResponseBody<B> {
     }
 }
 
-/// An empty body, which outer layers that respond by themselves need (for example a timeout).
+/// Creates an empty body. An outer layer that creates a response needs it, for example a timeout.
 impl<B> Default for ResponseBody<B> {
     fn default() -> Self {
         Bytes::new().into()
     }
 }
 
-/// The body of a refusal.
+/// Creates the body of a refusal.
 impl<B> From<Bytes> for ResponseBody<B> {
     fn from(body: Bytes) -> Self {
         Self { kind: Kind::Refusal { body: Full::new(body) } }

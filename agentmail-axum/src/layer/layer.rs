@@ -5,18 +5,24 @@ use super::service::Verify;
 #[cfg(feature = "dedupe")]
 use crate::dedupe::{Claims, DedupeLayer};
 
-/// Verifies deliveries before anything inside it runs. The [module](crate::layer) has examples.
+/// Verifies each delivery before the layers and the handler inside it run. The
+/// [module](crate::layer) has examples.
 ///
 /// # Refuses
 ///
 /// | what happened | status |
 /// | --- | --- |
-/// | a header is missing, duplicated or malformed; unsigned; too old; too far ahead; no match | 403 |
-/// | no such tenant; a tenant's secret, but another agent in the payload | 403 |
-/// | the [`Lookup`](crate::Lookup) of the tenant fails or is slow | 503 |
+/// | a header is missing, duplicated or malformed | 403 |
+/// | the request says that the service has no signing secret (`X-AgentMail-Unsigned: 1`) | 403 |
+/// | the timestamp is too old or too far ahead | 403 |
+/// | the signature does not match: another secret, a changed body, or a forged delivery | 403 |
+/// | the [`Lookup`](crate::Lookup) finds no secrets for the request | 403 |
+/// | the secrets belong to one agent ([`Tenant`](crate::Tenant)), and the payload names another agent | 403 |
+/// | the [`Lookup`](crate::Lookup) fails, takes too long, or there are too many lookups | 503 |
 /// | the body is longer than [`body_limit`](WebhookConfig::with_body_limit) | 413 |
 /// | the body is not complete within [`body_timeout`](WebhookConfig::with_body_timeout) | 408 |
 /// | the body ends early | 400 |
+/// | the secrets belong to one agent, and the payload is no JSON object, or a mail that names no agent | 422 |
 ///
 /// The response has no body, and a [`Refusal`](crate::Refusal) in its extensions.
 #[derive(Debug, Clone)]

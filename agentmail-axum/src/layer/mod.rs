@@ -1,6 +1,6 @@
-//! A tower layer that lets nothing but genuine deliveries through.
+//! A tower layer that verifies each request, and refuses it if the signature is not valid.
 //!
-//! It imports nothing of axum: any server whose requests have an `http-body` body can use it.
+//! It does not depend on axum. Any server whose requests have an `http-body` body can use it.
 //!
 //! ```
 //! use agentmail_axum::{Event, Secret, Verified, Verifier, VerifyLayer};
@@ -49,23 +49,25 @@
 //!
 //! # What the inner service sees
 //!
-//! The request as it arrived, with a [`RequestBody`] of the bytes that were signed, and a
-//! [`Delivery`](crate::Delivery) in the extensions. Trailers are dropped, because they are not
-//! signed.
+//! The inner service gets the request with its original head, except that the extensions contain a
+//! [`Delivery`](crate::Delivery). The body is a [`RequestBody`], which contains the bytes that were
+//! signed. Trailers are dropped, because they are not signed.
 //!
 //! # Readiness
 //!
-//! The layer is always ready. It waits for the *inner* service's readiness after the signature has
-//! matched. Stalled requests of unauthenticated clients therefore hold no permit of a
-//! `ConcurrencyLimit` inside it.
+//! The layer is always ready. It first verifies the signature, and then waits until the *inner*
+//! service is ready. Therefore an unauthenticated client cannot hold a permit of a
+//! `ConcurrencyLimit` that is inside the layer.
 //!
 //! # Order of layers
 //!
-//! A layer that changes the body, for example decompression, belongs inside this layer. Outside, it
-//! would break the signature. An inner layer that needs one type of body, such as
-//! [`axum::middleware::from_fn`](https://docs.rs/axum/0.8/axum/middleware/fn.from_fn.html) within
-//! the same `ServiceBuilder`, needs the body converted. With separate calls of `layer`, it does
-//! not.
+//! Put a layer that changes the body, for example decompression, inside this layer. If it is
+//! outside, it changes the bytes that were signed, and the delivery is refused (`mismatch`).
+//!
+//! This layer passes on a [`RequestBody`]. Some layers accept only `axum::body::Body`, for example
+//! [`axum::middleware::from_fn`](https://docs.rs/axum/0.8/axum/middleware/fn.from_fn.html). If such
+//! a layer follows in the same `ServiceBuilder`, convert the body between the two, as below. With
+//! separate calls of `Router::layer`, axum converts it.
 //!
 //! ```
 //! use agentmail_axum::{Secret, Verifier, VerifyLayer};

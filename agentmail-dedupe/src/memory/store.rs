@@ -22,8 +22,8 @@ use crate::{
 /// never dropped before its time has ended: if the store is full, a new message cannot be claimed.
 /// At four fifths of the capacity, a warning is logged.
 ///
-/// It uses tokio's clock, but claims are renewed by the system clock. With `tokio::time::pause`, a
-/// handler that sleeps past the lease loses its claim.
+/// The store uses tokio's clock, but claims are renewed by the system's clock. With
+/// `tokio::time::pause`, a handler that sleeps past the lease loses its claim.
 #[derive(Clone)]
 pub struct MemoryStore {
     entries: Arc<Mutex<Entries>>,
@@ -43,8 +43,8 @@ impl MemoryStore {
         Self { entries: Arc::new(Mutex::new(Entries::new(keys))) }
     }
 
-    /// A poisoned lock is not a broken map: nothing panics between two changes that belong
-    /// together.
+    /// A poisoned lock does not mean that the map is broken: nothing panics between two changes
+    /// that belong together.
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -18,16 +18,16 @@ impl<'a> RequestHead<'a> {
         Self { path, parts, content_encoding: false, expect_continue: false }
     }
 
-    /// Sets whether the request has a `Content-Encoding` header. The hint of a refusal then names
-    /// that header.
+    /// Sets whether the request has a `Content-Encoding` header. If it has, the hint of a refusal
+    /// may name that header.
     #[must_use]
     pub const fn with_content_encoding(self, present: bool) -> Self {
         Self { content_encoding: present, ..self }
     }
 
-    /// Sets whether the request has the header `Expect: 100-continue`, so that the client sends no
-    /// body before the server reads. [`Receive::poll_discard`](crate::Receive::poll_discard) then
-    /// reads nothing.
+    /// Sets whether the request has the header `Expect: 100-continue`. A client with that header
+    /// sends no body before the server reads, so
+    /// [`Receive::poll_discard`](crate::Receive::poll_discard) reads nothing.
     #[must_use]
     pub const fn with_expect_continue(self, present: bool) -> Self {
         Self { expect_continue: present, ..self }

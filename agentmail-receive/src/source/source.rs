@@ -15,18 +15,19 @@ use super::{
 ///
 /// | converted from | for |
 /// | --- | --- |
-/// | [`Verifier`], `Arc<Verifier>` | secrets that change with a restart |
-/// | [`Tenant`] | the same, for one agent only |
+/// | [`Verifier`], `Arc<Verifier>` | secrets that stay the same until a restart |
+/// | [`Tenant`] | the same, but the secrets belong to one agent |
 /// | [`SecretFile`] | a secret in a file that is replaced while the receiver runs |
-/// | `tokio::sync::watch::Receiver<Arc<Verifier>>` | the same, from another place |
-/// | [`Lookup`] | one secret per agent |
+/// | `tokio::sync::watch::Receiver<Arc<Verifier>>` | secrets that your code replaces while the receiver runs |
+/// | [`Lookup`] | a different secret for each agent, for example in a database |
 ///
 /// The verifier is chosen once per delivery, when both headers have been parsed. A body that is
 /// still arriving when a secret is replaced is verified with the verifier that was valid when its
 /// headers arrived.
 ///
-/// With a `watch` channel, no delivery is dropped while the verifier is replaced. When the sender
-/// is dropped, its last verifier stays valid:
+/// With a `watch` channel, your code sends a new verifier through the channel's `Sender`. The
+/// replacement does not interrupt deliveries that are being received. If the `Sender` is dropped,
+/// the last verifier remains in use.
 ///
 /// ```
 /// use std::{sync::Arc, time::Duration};
@@ -57,7 +58,7 @@ enum Kind {
     LookedUp(Arc<ErasedLookup>),
 }
 
-/// What a source has for a delivery.
+/// The verifier of a source for a delivery, or the lookup that finds it.
 pub(crate) enum Found {
     Tenant(Tenant),
     Lookup(LookupFuture),

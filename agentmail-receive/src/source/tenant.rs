@@ -23,21 +23,20 @@ pub struct Tenant {
 impl Tenant {
     /// Accepts deliveries of one agent.
     ///
-    /// | a delivery whose signature matches | response |
+    /// | a delivery with a valid signature whose payload | response |
     /// | --- | --- |
-    /// | names this `agent_id` | the handler's |
-    /// | names another one, or its `agent_id` is duplicated or not a string | 403, `other_agent` |
+    /// | names this `agent_id` | that of the handler |
+    /// | names another agent, or has an `agent_id` that is duplicated or not a string | 403, `other_agent` |
     /// | is not a JSON object | 422 |
     /// | names no agent, and is a `mail.received` | 422 |
-    /// | names no agent, and has another type | the handler's: it belongs to this agent |
+    /// | names no agent, and has another type | that of the handler: the event belongs to this agent |
     ///
     /// With an empty id, every delivery is refused.
     pub fn new(verifier: impl Into<Arc<Verifier>>, agent_id: impl Into<Arc<str>>) -> Self {
         Self { agent_id: Some(agent_id.into()), ..Self::any_agent(verifier) }
     }
 
-    /// Accepts deliveries whether or not they name an agent. For one secret that several agents
-    /// share.
+    /// Accepts deliveries of any agent. Use it for a secret that several agents share.
     pub fn any_agent(verifier: impl Into<Arc<Verifier>>) -> Self {
         Self { verifier: verifier.into(), agent_id: None, proofs: None }
     }

@@ -10,8 +10,8 @@ use crate::event::{
 
 /// An event of AgentMail by Assmbl, of any type.
 ///
-/// The vendor's guide names one type. Use this enum if a delivery of another type must not be
-/// refused.
+/// The vendor's guide names only the type `mail.received`. Use this enum to accept deliveries of
+/// other types too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
@@ -19,8 +19,8 @@ pub enum Event {
     MailReceived(MailReceived),
     /// A type that this version does not know. Its payload is in the delivery's raw body.
     ///
-    /// A type that is `Other` now becomes a variant of its own in a minor version. Code that must
-    /// recognize a type in both versions compares [`Event::kind`].
+    /// A minor version may add a variant for a type that is `Other` now. Code that must recognize a
+    /// type in both versions compares [`Event::kind`].
     #[non_exhaustive]
     Other {
         /// The payload's `type`.

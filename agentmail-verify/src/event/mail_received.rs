@@ -13,9 +13,9 @@ use crate::event::{
 
 /// The payload of `mail.received`: an agent has received a mail.
 ///
-/// The signature proves that the *service* sent the event. `sender`, `subject`, the ids and
-/// `s3_key` may be the words of the mail's author. Never use them as instructions for a model, as a
-/// path or as a command, and escape them in logs. Check [`sender_verified`](Self::sender_verified)
+/// The signature proves that the *service* sent the event. The mail's author may have written
+/// `sender`, `subject`, the ids and `s3_key`. Never use them as instructions for a model, as a path
+/// or as a command, and escape them in logs. Check [`sender_verified`](Self::sender_verified)
 /// before you act.
 ///
 /// Only `agent_id` and `message_id` are required. Every other field may be absent or null, and
@@ -23,9 +23,9 @@ use crate::event::{
 /// treated as absent, see [`mistyped_fields`](Self::mistyped_fields). `Debug` shows ids and flags,
 /// never sender or subject.
 ///
-/// This type reads and writes its own `type` field. Do not use it in an enum of yours that has
-/// `#[serde(tag = "type")]`: serde removes that field first, and this type then reports it missing.
-/// Use [`Event`](crate::Event) there, or an untagged enum.
+/// This type reads and writes its own `type` field. Do not use it in an enum of your own that has
+/// `#[serde(tag = "type")]`: serde removes the `type` field first, and this type then returns the
+/// error that `type` is missing. Use [`Event`](crate::Event) there, or an untagged enum.
 ///
 /// ```
 /// # use agentmail_verify::{MailReceived, TrustTier};

@@ -8,11 +8,11 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// A signing secret, as HMAC-SHA256 state that is computed once.
+/// A signing secret, kept as the HMAC-SHA256 state that is computed from its text.
 ///
-/// The text itself is not kept, and the part of the stack where it was padded is overwritten. The
-/// state is wiped on drop, and so are the copies that [`Verifier::verify`] makes. As with any value
-/// in Rust, a move may leave a copy of the state behind.
+/// The text itself is not kept. The part of the stack that held the padded text is overwritten. The
+/// state is wiped on drop. The copies of the state that [`Verifier::verify`] makes are wiped too.
+/// As with any value in Rust, a move may leave a copy of the state in memory.
 ///
 /// `Debug` prints a fixed text. `Display`, `PartialEq` and serde's traits are not implemented.
 ///
@@ -31,16 +31,18 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// Takes the secret as the service showed it. Its bytes are the key: nothing is decoded, and no
-    /// prefix is removed.
+    /// Creates a secret from the text that the service showed. The bytes of the text are the key:
+    /// nothing is decoded, and no prefix is removed.
     ///
-    /// Quotes and `NAME=` are accepted, because they may be a part of a secret. They are a common
-    /// cause of signatures that do not match.
+    /// Quotes and `NAME=` are accepted, because a secret may contain them. If the service did not
+    /// show them, remove them: otherwise no signature matches
+    /// ([`VerifyError::Mismatch`](crate::VerifyError::Mismatch)).
     ///
     /// # Errors
     ///
-    /// Fails if the text cannot be a secret, because the tool that wrote it has changed it. Each
-    /// [`SecretError`] is such a cause, for example the line end of a file, or a byte order mark.
+    /// Fails if the text contains something that no secret of the service contains, for example a
+    /// line end or a byte order mark. The usual cause is the tool that wrote the text.
+    /// [`SecretError`] has a variant for each case.
     pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, SecretError> {
         let key = secret.as_ref();
         text::check(key)?;

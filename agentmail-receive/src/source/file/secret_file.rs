@@ -22,34 +22,36 @@ use super::{
 ///
 /// # A new secret
 ///
-/// When the file has another secret, that one is accepted too. A former secret is accepted until a
-/// newer one has verified a delivery, and for the [overlap](Self::with_overlap) after that. So a
-/// file with the wrong secret never stops the secret in use.
+/// When the file contains another secret, the new secret is accepted, and so is the former one. The
+/// former secret is accepted until a newer secret has verified a delivery, and then for the
+/// [overlap](Self::with_overlap). Therefore a wrong secret in the file does not end the acceptance
+/// of the secret in use.
 ///
 /// At most four secrets are accepted at once. If there are more:
 ///
 /// - A secret that has verified no delivery is dropped, the oldest first.
-/// - A secret that has verified a delivery is dropped when three newer ones have done so too.
+/// - A secret that has verified a delivery is dropped when three newer secrets have verified one
+///   too.
 ///
-/// If the file has a former secret again, that one is the current one again, and the other one is a
-/// former secret. To drop a leaked secret at once, restart the process: it accepts the secret in
-/// the file only.
+/// If the file contains a former secret again, that secret becomes the current one. The secret that
+/// it replaces becomes a former one. To drop a leaked secret at once, restart the process: after
+/// the start, it accepts only the secret in the file.
 ///
 /// # A bad file
 ///
-/// If the file is missing or cannot be a secret, the secrets in use stay. The cause is logged once,
-/// as an error.
+/// If the file is missing or does not contain a valid secret, the secrets in use are still
+/// accepted. The cause is logged once, as an error.
 ///
 /// # Labels
 ///
-/// The labels of the secrets have their number and the time at which they were loaded, for example
-/// `#2 since 1764086400`.
+/// Each secret has a label for the log: its number, and the time in Unix seconds at which it was
+/// loaded. An example is `#2 since 1764086400`.
 ///
 /// # Thread
 ///
-/// Converting it into a [`Source`](crate::Source) starts a thread, which reads the file. The thread
-/// ends when the source and all its clones are dropped. The conversion panics if the system cannot
-/// start a thread.
+/// The conversion of a `SecretFile` into a [`Source`](crate::Source) starts a thread, which reads
+/// the file. The thread ends when the source and all its clones are dropped. The conversion panics
+/// if the system cannot start a thread.
 ///
 /// # Defaults
 ///
