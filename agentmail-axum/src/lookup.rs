@@ -12,9 +12,9 @@ use http::request::Parts;
 /// [`path_segment`](crate::path_segment)), from a header, or from what an outer layer
 /// put into the extensions. That name is not verified yet. `key` must not block.
 ///
-/// `find` looks that tenant up, and returns its secrets. It has
-/// [`lookup_timeout`](WebhookConfig::with_lookup_timeout) for that. It must not block its thread:
-/// call a synchronous client in `tokio::task::spawn_blocking`.
+/// `find` looks that tenant up, and returns its secrets. It must finish within
+/// [`lookup_timeout`](WebhookConfig::with_lookup_timeout). It must not block its thread: call a
+/// synchronous client in `tokio::task::spawn_blocking`.
 ///
 /// Neither runs for a request whose two headers are missing, duplicated or malformed.
 ///
@@ -82,9 +82,9 @@ impl<K: 'static> Lookup<K> {
 
     /// Creates a lookup whose `find` also gets a clone of `context`, for example a database pool.
     ///
-    /// `find` is an async function, or an async closure that captures nothing. Its key is owned,
-    /// for example a `String`. Its error is `Send + Sync`, for example `Box<dyn Error + Send +
-    /// Sync>`.
+    /// `find` is an async function, or an async closure that captures nothing. The value that `key`
+    /// returns is an owned type, for example `String`. Its error is `Send + Sync`, for example
+    /// `Box<dyn Error + Send + Sync>`.
     pub fn with<C, H, A, F, E>(context: C, key: H, find: A) -> Self
     where
         C: Clone + Send + Sync + 'static,
@@ -104,9 +104,9 @@ where
 {
     /// Keeps the results for a while, and limits how many lookups run at once.
     ///
-    /// Unauthenticated clients choose the keys, and as many keys as [tenants are
-    /// kept](crate::CacheConfig::with_max_tenants): limit the length of a key, as
-    /// [`path_segment`](crate::path_segment) does.
+    /// The cache also stores names that unauthenticated clients choose, up to
+    /// [`max_tenants`](crate::CacheConfig::with_max_tenants) of them. Limit the length of a name in
+    /// `key`, as [`path_segment`](crate::path_segment) does: long names would fill the memory.
     pub fn cached(self, config: crate::CacheConfig) -> crate::CachedLookup<K> {
         self.0.cached(config)
     }

@@ -18,7 +18,7 @@ pub enum Refusal {
     /// 403: a [`Lookup`](crate::Lookup) knows no such tenant.
     UnknownTenant,
     /// 403: the secret belongs to one agent, and the payload names another agent. Or its `agent_id`
-    /// is duplicated, is not a string, or has an unreadable character.
+    /// is duplicated, is not a string, or has a lone surrogate.
     OtherAgent,
     /// 503: the lookup failed.
     LookupFailed,

@@ -68,12 +68,13 @@ impl Rejection {
 
     /// Logs the refusal, with the status of its [`response`](Self::response).
     ///
-    /// The event has the target `agentmail` and the fields `code`, `status`, `reason`, `hint`,
-    /// `path`, and `tenant` (the agent that a [`Tenant`](crate::Tenant) names).
+    /// The event has the target `agentmail` and the fields `code`, `status`, `path`, `reason` and
+    /// `hint`. It also has `tenant` if a [`Tenant`](crate::Tenant) names an agent, and `error` if a
+    /// lookup returned one.
     ///
     /// | level | refusals |
     /// | --- | --- |
-    /// | debug | a header is missing, duplicated or malformed (anyone can cause that); copies of a message |
+    /// | debug | a header is missing, duplicated or malformed, except for `unsigned`; copies of a message |
     /// | warn | what an operator may have to act on |
     /// | error | a wrong setup |
     ///

@@ -89,7 +89,7 @@ fn minute_ended(tallies: &[(&'static str, Tally)]) {
     for (code, tally) in tallies.iter().filter(|(_, tally)| tally.at_debug > 0) {
         let count = tally.count;
         tracing::warn!(
-            target: TARGET, code, count, "deliveries refused within a minute, logged ones included"
+            target: TARGET, code, count, "refused within a minute; `count` has all of them"
         );
     }
 }
@@ -153,7 +153,7 @@ pub(crate) fn lookups_recovered(stale: u64) {
     tracing::info!(
         target: TARGET,
         stale,
-        "the lookups of tenants succeed again: `stale` deliveries used a last known result"
+        "the lookups of tenants succeed again; `stale` counts the uses of last known results"
     );
 }
 

@@ -99,7 +99,7 @@ impl fmt::Display for VerifyError {
             Self::MissingTimestamp => f.write_str("x-agentmail-timestamp is missing"),
             Self::DuplicateTimestamp => f.write_str("x-agentmail-timestamp is duplicated"),
             Self::MalformedTimestamp => {
-                f.write_str("x-agentmail-timestamp is not a number of seconds in decimal digits")
+                f.write_str("x-agentmail-timestamp is not Unix seconds in plain decimal digits")
             }
             Self::Stale { age } => {
                 write!(f, "x-agentmail-timestamp is too old: {} s", age.as_secs())

@@ -1,8 +1,9 @@
-//! Handles each message once, however often it is delivered.
+//! Handles each message once, even if it is delivered several times. In a few cases, a handler can
+//! still run twice, for example if the process crashes while the handler runs.
 //!
 //! [`DedupeWebhook`] claims a message before its handler runs. The claim keeps other requests from
-//! handling the message at the same time. After a 2xx response, it records the message as handled.
-//! A later copy gets 200, and the handler does not run.
+//! handling the message at the same time. After a 2xx response, `DedupeWebhook` records the message
+//! as handled. A later copy gets 200, and the handler does not run.
 //!
 //! ```
 //! use actix_web::{App, web};
@@ -16,7 +17,7 @@
 //!     "noted"
 //! }
 //!
-//! // Create one handle, outside of the closure of `HttpServer::new`, which runs once per worker.
+//! // Create one `Claims`, outside of the closure of `HttpServer::new`, which runs once per worker.
 //! // For more than one process, use `RedisStore`.
 //! let claims = Claims::new(MemoryStore::new());
 //! let verify = VerifyWebhook::new(Verifier::new(Secret::new("whsec_test_secret")?))

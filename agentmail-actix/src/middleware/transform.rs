@@ -28,7 +28,7 @@ use crate::dedupe::{Claims, DedupeWebhook, VerifyAndDedupe};
 /// | the body is longer than [`body_limit`](WebhookConfig::with_body_limit) | 413 |
 /// | the body is not complete within [`body_timeout`](WebhookConfig::with_body_timeout) | 408 |
 /// | the body ends early | 400 |
-/// | the secrets belong to one agent, and the payload is no JSON object, or a mail that names no agent | 422 |
+/// | the secrets belong to one agent, and the payload is a mail that names no agent, or is not a JSON object | 422 |
 ///
 /// The response has no body, and a [`Refusal`](crate::Refusal) in its extensions. The middleware
 /// returns it as a response, not as an error, so outer middleware handles it like any other

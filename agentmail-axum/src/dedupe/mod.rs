@@ -1,8 +1,9 @@
-//! Handles each message once, however often it is delivered.
+//! Handles each message once, even if it is delivered several times. In a few cases, a handler can
+//! still run twice, for example if the process crashes while the handler runs.
 //!
 //! [`DedupeLayer`] claims a message before its handler runs. The claim keeps other requests from
-//! handling the message at the same time. After a 2xx response, it records the message as handled.
-//! A later copy gets 200, and the handler does not run.
+//! handling the message at the same time. After a 2xx response, `DedupeLayer` records the message
+//! as handled. A later copy gets 200, and the handler does not run.
 //!
 //! ```
 //! use agentmail_axum::{
@@ -15,7 +16,7 @@
 //!     println!("once: {event:?}");
 //! }
 //!
-//! // Create one handle, before the server starts. For more than one process, use `RedisStore`.
+//! // Create one `Claims`, before the server starts. For more than one process, use `RedisStore`.
 //! let claims = Claims::new(MemoryStore::new());
 //! let verify = VerifyLayer::new(Verifier::new(Secret::new("whsec_test_secret")?));
 //! let app: Router = Router::new().route(
@@ -70,9 +71,9 @@
 //! For each message, `DedupeLayer` starts a task on the tokio runtime of the request. The task
 //! claims the message, runs the handler, and records the result. If the client disconnects, the
 //! task continues. (Without `DedupeLayer`, axum cancels the handler.) While the handler runs, the
-//! sender's next attempt gets 503. After the handler has succeeded, it gets 200. The task has the
-//! request's `tracing` span, but not its task-locals. If the handler panics, the panic continues in
-//! the request's own task.
+//! sender's next attempt gets 503. After the handler has succeeded, the next attempt gets 200. The
+//! task has the request's `tracing` span, but not its task-locals. If the handler panics, the panic
+//! continues in the request's own task.
 //!
 //! At the end of the process, wait for these tasks with [`Claims::drain`].
 //!

@@ -22,7 +22,7 @@ use crate::dedupe::{Claims, DedupeLayer};
 /// | the body is longer than [`body_limit`](WebhookConfig::with_body_limit) | 413 |
 /// | the body is not complete within [`body_timeout`](WebhookConfig::with_body_timeout) | 408 |
 /// | the body ends early | 400 |
-/// | the secrets belong to one agent, and the payload is no JSON object, or a mail that names no agent | 422 |
+/// | the secrets belong to one agent, and the payload is a mail that names no agent, or is not a JSON object | 422 |
 ///
 /// The response has no body, and a [`Refusal`](crate::Refusal) in its extensions.
 #[derive(Debug, Clone)]

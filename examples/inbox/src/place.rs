@@ -7,7 +7,7 @@ use std::{
 /// The files of an open database, and which files they were when it was opened.
 ///
 /// A file that is removed or replaced stays open: writes go on, and are lost when the process ends.
-/// (Files are not opened to find out, because closing them would drop SQLite's locks.)
+/// (Files are not opened to find out, because closing them would drop the locks of `SQLite`.)
 #[derive(Debug)]
 pub(crate) struct Place {
     files: Vec<(PathBuf, Identity)>,

@@ -62,9 +62,9 @@ where
 {
     /// Keeps the results for a while, and limits how many lookups run at once.
     ///
-    /// Unauthenticated clients choose the keys, and as many keys as [tenants are
-    /// kept](CacheConfig::with_max_tenants): limit the length of a key, as
-    /// [`path_segment`](crate::path_segment) does.
+    /// The cache also stores names that unauthenticated clients choose, up to
+    /// [`max_tenants`](CacheConfig::with_max_tenants) of them. Limit the length of a name in `key`,
+    /// as [`path_segment`](crate::path_segment) does: long names would fill the memory.
     ///
     /// ```
     /// # use agentmail_receive::{Lookup, Tenant};
