@@ -16,7 +16,8 @@ use agentmail_receive::{RequestHead, Source, Tenant, WebhookConfig};
 /// [`lookup_timeout`](WebhookConfig::with_lookup_timeout). It must not block its thread: call a
 /// synchronous client in `actix_web::web::block`.
 ///
-/// Neither runs for a request whose two headers are missing, duplicated or malformed.
+/// Neither runs if the signature header or the timestamp header is missing, duplicated or
+/// malformed.
 ///
 /// ```
 /// use std::{collections::HashMap, sync::Arc};
@@ -72,8 +73,8 @@ impl<K: 'static> Lookup<K> {
     /// Creates a lookup whose `find` also gets a clone of `context`, for example a database pool.
     ///
     /// `find` is an async function, or an async closure that captures nothing. The value that `key`
-    /// returns is an owned type, for example `String`. Its error is `Send + Sync`, for example
-    /// `Box<dyn Error + Send + Sync>`.
+    /// returns is an owned type, for example `String`. The error of `find` is `Send + Sync`, for
+    /// example `Box<dyn Error + Send + Sync>`.
     pub fn with<C, H, A, F, E>(context: C, key: H, find: A) -> Self
     where
         C: Clone + Send + Sync + 'static,

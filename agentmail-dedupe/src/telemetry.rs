@@ -40,7 +40,7 @@ pub struct DedupeStats {
     pub lost: u64,
     /// Handled messages that the store did not record at first. The background thread tries again.
     pub completions_deferred: u64,
-    /// Handled messages that the store had not recorded when their lease ended. A copy of such a
+    /// Handled messages that the store had not recorded when their claim expired. A copy of such a
     /// message would be handled again.
     pub completions_abandoned: u64,
 }
@@ -130,7 +130,7 @@ impl Telemetry {
 
     pub(crate) fn renewal_failed(&self, key: ClaimKey, error: &StoreError) {
         warn(
-            "a claim could not be renewed: the renewal is tried again until the lease ends",
+            "a claim could not be renewed: the store is called again until the claim expires",
             key,
             error,
         );
@@ -160,7 +160,7 @@ impl Telemetry {
     pub(crate) fn completion_deferred(&self, key: ClaimKey, error: &StoreError) {
         self.count(|stats| &mut stats.completions_deferred);
         warn(
-            "a handled message is not recorded yet: the record is tried again until the lease ends",
+            "a handled message is not recorded yet: the store is called until the claim expires",
             key,
             error,
         );
@@ -171,14 +171,14 @@ impl Telemetry {
         tracing::error!(
             target: TARGET,
             %key,
-            "a handled message could not be recorded before its lease ended: a copy of it would be \
+            "a handled message was not recorded before its claim expired: a copy of it would be \
              handled again"
         );
     }
 
     pub(crate) fn release_deferred(&self, key: ClaimKey, error: &StoreError) {
         warn(
-            "a message could not be released: the release is tried again until the lease ends",
+            "a message could not be released: the store is called again until the claim expires",
             key,
             error,
         );

@@ -116,13 +116,13 @@ impl Refusal {
                 "missing_tenant",
                 403,
                 WARN,
-                "check the path; axum's `Router::nest` cuts it: `key` must use `OriginalUri`",
+                "check the path that `key` expects; in axum's `nest`, read it from `OriginalUri`",
             ),
             Self::UnknownTenant => row(
                 "unknown_tenant",
                 403,
                 WARN,
-                "check that the lookup has a secret for this tenant, or ignore a stray request",
+                "check that `find` has the tenant that the request names, or ignore the request",
             ),
             Self::OtherAgent => row(
                 "other_agent",
@@ -131,7 +131,7 @@ impl Refusal {
                 "check who has this agent's secret, and which URL is registered for each agent",
             ),
             Self::LookupFailed => {
-                row("lookup_failed", 503, WARN, "check the database that the lookup uses")
+                row("lookup_failed", 503, WARN, "the field `error` has the error of the lookup")
             }
             Self::LookupTimeout { .. } => {
                 row("lookup_timeout", 503, WARN, "check the database that the lookup uses")

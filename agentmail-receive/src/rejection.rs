@@ -52,7 +52,7 @@ impl Rejection {
                 "`Content-Encoding` is set: check that no proxy compresses or decompresses the body"
             }
             Refusal::UnexpectedPayload(_) if self.origin.has_content_encoding() => {
-                "`Content-Encoding` is set: take `Delivery`, and decompress its body yourself"
+                "`Content-Encoding` is set, but the library does not decompress the body"
             }
             _ => self.refusal.hint(),
         }
@@ -70,7 +70,7 @@ impl Rejection {
     ///
     /// The event has the target `agentmail` and the fields `code`, `status`, `path`, `reason` and
     /// `hint`. It also has `tenant` if a [`Tenant`](crate::Tenant) names an agent, and `error` if a
-    /// lookup returned one.
+    /// lookup failed.
     ///
     /// | level | refusals |
     /// | --- | --- |

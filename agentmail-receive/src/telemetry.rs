@@ -89,7 +89,7 @@ fn minute_ended(tallies: &[(&'static str, Tally)]) {
     for (code, tally) in tallies.iter().filter(|(_, tally)| tally.at_debug > 0) {
         let count = tally.count;
         tracing::warn!(
-            target: TARGET, code, count, "refused within a minute; `count` has all of them"
+            target: TARGET, code, count, "`count` requests were refused with this code in a minute"
         );
     }
 }
@@ -126,7 +126,11 @@ pub(crate) fn secret_file_changed(file: &Path, change: &Change) {
             target: TARGET, ?file, %secret, "first delivery verified with this secret"
         ),
         Change::Superseded { secret, end } => tracing::info!(
-            target: TARGET, ?file, %secret, %end, "former secret accepted until its end"
+            target: TARGET,
+            ?file,
+            %secret,
+            %end,
+            "the former secret is accepted until the time in `end`"
         ),
         Change::Ended { secret } => {
             tracing::info!(target: TARGET, ?file, %secret, "former secret no longer accepted");

@@ -62,6 +62,7 @@ use crate::{
 /// | the body is not complete within [`body_timeout`](WebhookConfig::with_body_timeout) | 408 |
 /// | the body ends early | 400 |
 /// | the body is not JSON, or not the JSON that `T` expects | 422 |
+/// | the secrets belong to one agent, and the payload is a mail that names no agent, or is not a JSON object | 422 |
 /// | the app's data has no configuration | 500, and an error in the log |
 ///
 /// **Never take `Option<Webhook<T>>`.** actix-web has `Option` and `Result` for each extractor.

@@ -69,6 +69,7 @@ use crate::{
 /// | the body is not complete within [`body_timeout`](WebhookConfig::with_body_timeout) | 408 |
 /// | the body ends early | 400 |
 /// | the body is not JSON, or not the JSON that `T` expects | 422 |
+/// | the secrets belong to one agent, and the payload is a mail that names no agent, or is not a JSON object | 422 |
 ///
 /// `Result<Webhook<T>, WebhookRejection>` gives the refusal to the handler. There is no
 /// `Option<Webhook<T>>`, because it would run the handler for a request that is not verified.

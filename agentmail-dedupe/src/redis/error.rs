@@ -26,7 +26,7 @@ pub enum RedisErrorKind {
     AuthenticationRequired,
     /// The server refuses the user name or password.
     AuthenticationFailed,
-    /// The user may not run a command of the store, or not on the keys of the prefix.
+    /// The ACL does not let the user run a command of the store, or use keys with its prefix.
     PermissionDenied,
     /// The server has no database of the number in the address.
     InvalidDatabase,

@@ -24,7 +24,7 @@ pub(super) type FindFn<K> = dyn Fn(K) -> LookupFuture + Send + Sync;
 /// It has two steps. `key` reads the name of the tenant from the head of the request. That name is
 /// not verified yet. `key` must not block. `find` looks that tenant up, and returns its secrets. It
 /// must finish within [`lookup_timeout`](crate::WebhookConfig::with_lookup_timeout). Neither runs
-/// for a request whose two headers are missing, duplicated or malformed.
+/// if the signature header or the timestamp header is missing, duplicated or malformed.
 ///
 /// Each adapter has its own `Lookup`, whose `key` takes the request of its framework. This type is
 /// for other adapters.

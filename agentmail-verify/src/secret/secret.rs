@@ -10,9 +10,10 @@ use crate::{
 
 /// A signing secret, kept as the HMAC-SHA256 state that is computed from its text.
 ///
-/// The text itself is not kept. The part of the stack that held the padded text is overwritten. The
-/// state is wiped on drop. The copies of the state that [`Verifier::verify`] makes are wiped too.
-/// As with any value in Rust, a move may leave a copy of the state in memory.
+/// The text itself is not kept. HMAC pads the text to a full block on the stack, and that part of
+/// the stack is overwritten. The state is wiped on drop. The copies of the state that
+/// [`Verifier::verify`] makes are wiped too. As with any value in Rust, a move may leave a copy of
+/// the state in memory.
 ///
 /// `Debug` prints a fixed text. `Display`, `PartialEq` and serde's traits are not implemented.
 ///

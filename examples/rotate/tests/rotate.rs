@@ -206,7 +206,7 @@ fn a_former_secret_is_refused_after_its_end() {
     rotate.wait_for("loaded a new secret");
     assert_eq!(rotate.send(&sender(0)), 200, "no delivery with the new secret yet");
     assert_eq!(rotate.send(&sender(1)), 200);
-    let line = rotate.wait_for("former secret accepted until its end");
+    let line = rotate.wait_for("the former secret is accepted until the time in");
     assert!(line.contains("secret=#1 since"), "{line}");
     while rotate.send(&sender(0)) == 200 {
         assert_eq!(rotate.send(&sender(1)), 200);
