@@ -44,7 +44,7 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(path: PathBuf, rotation: Rotation) -> Self {
-        let tenants = watch::Sender::new(rotation.tenant());
+        let (tenants, _) = watch::channel(rotation.tenant());
         Self { path, rotation, fault: None, tenants }
     }
 
