@@ -207,4 +207,21 @@ mod tests {
         assert_eq!(&buffer, b"abc\0");
         assert_eq!(fill(&mut Trickle(b"abcdefgh", false), &mut buffer).unwrap(), 4);
     }
+
+    #[test]
+    fn ends_at_an_error_even_if_a_later_read_would_succeed() {
+        struct FailsOnce(bool);
+        impl Read for FailsOnce {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                if std::mem::replace(&mut self.0, true) {
+                    return Ok(0);
+                }
+                Err(ErrorKind::TimedOut.into())
+            }
+        }
+
+        let error = fill(&mut FailsOnce(false), &mut [0; 4]).unwrap_err();
+
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+    }
 }
