@@ -89,7 +89,7 @@ fn minute_ended(tallies: &[(&'static str, Tally)]) {
     for (code, tally) in tallies.iter().filter(|(_, tally)| tally.at_debug > 0) {
         let count = tally.count;
         tracing::warn!(
-            target: TARGET, code, count, "`count` requests were refused with this code in a minute"
+            target: TARGET, code, count, "all requests refused with this code in the last minute"
         );
     }
 }
