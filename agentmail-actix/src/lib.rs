@@ -22,7 +22,7 @@ pub use lookup::Lookup;
 pub use middleware::VerifyWebhook;
 pub use rejection::WebhookRejection;
 
-/// Keeps the results of a [`Lookup`]:
+/// Keeps the results of a [`Lookup`] in the memory of this process.
 ///
 /// ```
 /// use agentmail_actix::{CacheConfig, CachedLookup, Lookup, VerifyWebhook};

@@ -26,7 +26,7 @@ pub use rejection::WebhookRejection;
 #[doc(inline)]
 pub use serve::serve;
 
-/// Keeps the results of a [`Lookup`]:
+/// Keeps the results of a [`Lookup`] in the memory of this process.
 ///
 /// ```
 /// use agentmail_axum::{CacheConfig, CachedLookup, Lookup, VerifyLayer};
