@@ -47,6 +47,12 @@ impl MessageKey {
         Self(Sha256::digest(body).into())
     }
 
+    /// Returns the key with these bytes, for example from a database.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// Returns the bytes of the key.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
