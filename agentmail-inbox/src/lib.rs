@@ -2,27 +2,50 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
+mod any_store;
+mod backoff;
+mod error;
 mod fault;
 mod filter;
+mod inbox;
 mod lease;
 mod limits;
+mod message;
 mod new_message;
 mod outcome;
+mod retry;
 mod row;
+pub mod sql;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod state;
 mod store;
 mod take;
+mod telemetry;
 #[cfg(feature = "test-util")]
 pub mod testing;
 mod text;
+mod worker;
 
 pub use agentmail_receive::MessageKey;
+pub use backoff::Backoff;
+pub use error::InboxError;
 pub use filter::Filter;
+pub use inbox::Inbox;
 pub use lease::{Lease, LeaseState, RowId};
 pub use limits::{HORIZON, LONGEST_LEASE, LONGEST_PAUSE};
+pub use message::{FinishError, FinishTransaction, Message};
 pub use new_message::NewMessage;
 pub use outcome::{Finish, Outcome};
+pub use retry::{GiveUp, Retry};
 pub use row::{Row, RowBody};
+#[cfg(feature = "sqlite")]
+#[doc(no_inline)]
+pub use rusqlite;
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteConfig, SqliteError, SqliteStore};
 pub use state::{Counts, State};
 pub use store::{BoxError, InboxStore, Page, Pruning, Stored};
 pub use take::{Take, TakeToken, Taken};
+pub use telemetry::InboxStats;
+pub use worker::{Drained, Tried, Worker, Workers};

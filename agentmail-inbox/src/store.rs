@@ -217,9 +217,9 @@ pub struct Pruning {
 }
 
 impl Pruning {
-    /// Deletes messages that are done for longer than `done_after`, at most 10,000 in one call.
+    /// Deletes messages that are done for longer than `done_after`, at most 1,000 in one call.
     pub const fn new(done_after: Duration) -> Self {
-        Self { done_after, dead_after: None, limit: 10_000 }
+        Self { done_after, dead_after: None, limit: 1_000 }
     }
 
     /// Also deletes messages that are dead for longer than this.

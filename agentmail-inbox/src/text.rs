@@ -20,7 +20,7 @@ fn shown(text: &str, limit: usize) -> String {
     let mut shown = String::new();
     for character in text.chars() {
         let escaped = character.is_control().then(|| character.escape_default().to_string());
-        let more = escaped.map_or_else(|| character.to_string(), |escaped| escaped);
+        let more = escaped.unwrap_or_else(|| character.to_string());
         if shown.len().saturating_add(more.len()) > limit.saturating_sub("…".len()) {
             shown.push('…');
             break;

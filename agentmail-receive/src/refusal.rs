@@ -52,6 +52,8 @@ pub enum Refusal {
     InFlight,
     /// 503: the store of claims is down, slow or full, so the message is not handled.
     StoreUnavailable,
+    /// 503: the message could not be stored in the inbox.
+    InboxUnavailable,
     /// 500: the handler takes a verified delivery, but no layer on the route verifies.
     MissingLayer,
     /// 500: the handler takes `Webhook`, but the app's data has no `WebhookConfig` (actix-web).
@@ -184,6 +186,12 @@ impl Refusal {
                 WARN,
                 "check the store (for example Redis); the log line before this one has the cause",
             ),
+            Self::InboxUnavailable => row(
+                "inbox_unavailable",
+                503,
+                WARN,
+                "check the database of the inbox; the first line of the outage has the cause",
+            ),
             Self::MissingLayer => row(
                 "missing_layer",
                 500,
@@ -226,6 +234,7 @@ impl Refusal {
         "already_handled",
         "in_flight",
         "store_unavailable",
+        "inbox_unavailable",
         "missing_layer",
         "missing_configuration",
     ];
@@ -291,6 +300,7 @@ impl fmt::Display for Refusal {
             Self::StoreUnavailable => f.write_str(
                 "the message is not handled, because the store of claims is not available",
             ),
+            Self::InboxUnavailable => f.write_str("the message could not be stored in the inbox"),
             Self::MissingLayer => f.write_str("no layer verifies the deliveries of this route"),
             Self::MissingConfiguration => f.write_str("the app's data has no `WebhookConfig`"),
         }
@@ -322,7 +332,8 @@ mod tests {
             Refusal::UnexpectedPayload(_) => Refusal::AlreadyHandled,
             Refusal::AlreadyHandled => Refusal::InFlight,
             Refusal::InFlight => Refusal::StoreUnavailable,
-            Refusal::StoreUnavailable => Refusal::MissingLayer,
+            Refusal::StoreUnavailable => Refusal::InboxUnavailable,
+            Refusal::InboxUnavailable => Refusal::MissingLayer,
             Refusal::MissingLayer => Refusal::MissingConfiguration,
             Refusal::MissingConfiguration => return None,
         })

@@ -1,0 +1,373 @@
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use agentmail_receive::MessageKey;
+use tokio::sync::Notify;
+
+use crate::{
+    filter::Filter,
+    lease::{Lease, LeaseState, RowId},
+    limits::HORIZON,
+    new_message::NewMessage,
+    outcome::{Finish, Outcome},
+    row::{Row, RowBody},
+    state::{Counts, State},
+    store::{BoxError, InboxStore, Page, Pruning, Stored},
+    take::{Take, TakeToken, Taken},
+    testing::clock::ManualClock,
+};
+
+/// Keeps messages in memory, for tests. **A crash loses them.**
+///
+/// Its time passes only with its [`clock`](Self::clock).
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    rows: Mutex<Rows>,
+    clock: ManualClock,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Rows {
+    last_id: i64,
+    by_id: BTreeMap<i64, Entry>,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    message: NewMessage,
+    state: State,
+    due_at: Duration,
+    attempts: u32,
+    takes: i64,
+    token: Option<TakeToken>,
+    received_at: Duration,
+    reason: Option<String>,
+    redrives: u32,
+    redriven_at: Option<Duration>,
+    redriven_by: Option<String>,
+}
+
+impl MemoryStore {
+    /// Creates an empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Creates an empty store with this clock.
+    #[must_use]
+    pub fn with_clock(clock: &ManualClock) -> Self {
+        Self { clock: clock.clone(), ..Self::default() }
+    }
+
+    /// Returns the clock of the store.
+    #[must_use]
+    pub fn clock(&self) -> ManualClock {
+        self.clock.clone()
+    }
+
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the time of day since 1970.
+    fn now(&self) -> Duration {
+        self.clock.time_of_day().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+}
+
+impl Rows {
+    fn by_key(&self, key: MessageKey) -> Option<&Entry> {
+        self.by_id.values().find(|entry| entry.message.key() == key)
+    }
+
+    /// Returns the ids of messages that are due, in the order in which they are taken.
+    fn due(&self, now: Duration, state: State) -> Vec<i64> {
+        let due = |entry: &Entry| entry.state == state && entry.is_due(now);
+        let mut due: Vec<_> = self
+            .by_id
+            .iter()
+            .filter(|(_, entry)| due(entry))
+            .map(|(id, entry)| (entry.due_at > now, entry.due_at, *id))
+            .collect();
+        due.sort_unstable();
+        due.into_iter().map(|(_, _, id)| id).collect()
+    }
+
+    /// Whether an earlier message of the same agent is waiting or taken.
+    fn is_behind_another(&self, id: i64) -> bool {
+        let agent = |entry: &Entry| entry.message.agent_key().copied();
+        let Some(own) = self.by_id.get(&id).and_then(agent) else { return false };
+        self.by_id.range(..id).any(|(_, entry)| {
+            agent(entry) == Some(own) && matches!(entry.state, State::Waiting | State::Taken)
+        })
+    }
+
+    /// Returns the message of a lease, if its last take is the one of the lease.
+    fn of_lease(&mut self, lease: Lease) -> Option<&mut Entry> {
+        self.by_id.get_mut(&lease.id().get()).filter(|entry| entry.takes == lease.take())
+    }
+
+    fn matching(&mut self, filter: &Filter) -> impl Iterator<Item = (&i64, &mut Entry)> {
+        self.by_id.iter_mut().filter(|(id, entry)| entry.matches(**id, filter))
+    }
+}
+
+impl Entry {
+    fn is_due(&self, now: Duration) -> bool {
+        self.due_at <= now || self.due_at > now.saturating_add(HORIZON)
+    }
+
+    fn matches(&self, id: i64, filter: &Filter) -> bool {
+        let received_at = at(self.received_at);
+        filter.id().is_none_or(|wanted| wanted.get() == id)
+            && filter.key().is_none_or(|wanted| wanted == self.message.key())
+            && filter.state().is_none_or(|wanted| wanted == self.state)
+            && filter.kind().is_none_or(|wanted| wanted == self.message.kind())
+            && filter.agent_key().is_none_or(|wanted| Some(wanted) == self.message.agent_key())
+            && filter.received_from().is_none_or(|from| received_at >= from)
+            && filter.received_before().is_none_or(|before| received_at < before)
+    }
+
+    fn row(&self, id: i64) -> Row {
+        let key = Some(self.message.key());
+        let kind = self.message.kind().to_owned();
+        let (received_at, due_at) = (at(self.received_at), at(self.due_at));
+        let mut row = Row::new(RowId::new(id), key, kind, self.state, received_at, due_at);
+        row.agent_id = self.message.agent_id().map(ToOwned::to_owned);
+        row.message_id = self.message.message_id().map(ToOwned::to_owned);
+        row.attempts = self.attempts;
+        row.reason.clone_from(&self.reason);
+        row.redrives = self.redrives;
+        row.redriven_at = self.redriven_at.map(at);
+        row.redriven_by.clone_from(&self.redriven_by);
+        row
+    }
+
+    fn taken(&self, id: i64, interrupted: bool) -> Taken {
+        let lease = Lease::new(RowId::new(id), self.takes);
+        Taken::new(lease, self.message.key(), self.attempts, self.message.body().clone())
+            .interrupted(interrupted)
+            .with_trace_parent(self.message.trace_parent().map(ToOwned::to_owned))
+    }
+}
+
+impl InboxStore for MemoryStore {
+    async fn store(
+        &self,
+        messages: Vec<NewMessage>,
+    ) -> Result<Vec<Result<Stored, BoxError>>, BoxError> {
+        let now = self.now();
+        let mut rows = self.rows();
+        let mut store = |message: NewMessage| {
+            if rows.by_key(message.key()).is_some() {
+                return Stored::Known;
+            }
+            rows.last_id = rows.last_id.saturating_add(1);
+            let entry = Entry {
+                message,
+                state: State::Waiting,
+                due_at: now,
+                attempts: 0,
+                takes: 0,
+                token: None,
+                received_at: now,
+                reason: None,
+                redrives: 0,
+                redriven_at: None,
+                redriven_by: None,
+            };
+            let id = rows.last_id;
+            rows.by_id.insert(id, entry);
+            Stored::New
+        };
+        let stored = messages.into_iter().map(|message| Ok(store(message))).collect();
+        self.changed.notify_one();
+        Ok(stored)
+    }
+
+    async fn take(&self, take: Take) -> Result<Vec<Taken>, BoxError> {
+        let now = self.now();
+        let end = now.saturating_add(take.lease());
+        let mut rows = self.rows();
+        let own = |entry: &Entry| entry.state == State::Taken && entry.token == Some(take.token());
+        if take.is_repeated() && rows.by_id.values().any(own) {
+            let again = rows.by_id.iter_mut().filter(|(_, entry)| own(entry));
+            return Ok(again
+                .map(|(id, entry)| {
+                    entry.due_at = end;
+                    entry.taken(*id, false)
+                })
+                .collect());
+        }
+        let ordered = |id: &i64| !take.is_ordered() || !rows.is_behind_another(*id);
+        let interrupted: Vec<_> = rows
+            .due(now, State::Taken)
+            .into_iter()
+            .filter(ordered)
+            .take(take.interrupted_limit())
+            .map(|id| (id, true))
+            .collect();
+        let rest = take.limit().saturating_sub(interrupted.len());
+        let waiting = rows.due(now, State::Waiting).into_iter().filter(ordered).take(rest);
+        let chosen: Vec<_> = interrupted.into_iter().chain(waiting.map(|id| (id, false))).collect();
+        let mut taken = Vec::new();
+        for (id, interrupted) in chosen {
+            if let Some(entry) = rows.by_id.get_mut(&id) {
+                entry.state = State::Taken;
+                entry.attempts = entry.attempts.saturating_add(1);
+                entry.takes = entry.takes.saturating_add(1);
+                entry.due_at = end;
+                entry.token = Some(take.token());
+                taken.push(entry.taken(id, interrupted));
+            }
+        }
+        Ok(taken)
+    }
+
+    async fn renew(
+        &self,
+        leases: Vec<Lease>,
+        lease: Duration,
+    ) -> Result<Vec<LeaseState>, BoxError> {
+        let end = self.now().saturating_add(lease);
+        let mut rows = self.rows();
+        let mut renew = |lease| match rows.of_lease(lease) {
+            Some(entry) if entry.state == State::Taken => {
+                entry.due_at = end;
+                LeaseState::Held
+            }
+            _ => LeaseState::Lost,
+        };
+        Ok(leases.into_iter().map(&mut renew).collect())
+    }
+
+    async fn finish(&self, finished: Vec<Finish>) -> Result<Vec<LeaseState>, BoxError> {
+        let now = self.now();
+        let mut rows = self.rows();
+        let mut record = |finish: &Finish| {
+            let Some(entry) = rows.of_lease(finish.lease()) else { return LeaseState::Lost };
+            if entry.state == State::Taken {
+                entry.token = None;
+                entry.due_at = now;
+                match finish.outcome() {
+                    Outcome::Done => {
+                        entry.state = State::Done;
+                        entry.reason = None;
+                    }
+                    Outcome::Retry { pause, reason } => {
+                        entry.state = State::Waiting;
+                        entry.due_at = now.saturating_add(*pause);
+                        entry.reason = Some(reason.clone());
+                    }
+                    Outcome::Dead { reason } => {
+                        entry.state = State::Dead;
+                        entry.reason = Some(reason.clone());
+                    }
+                    Outcome::Returned => {
+                        entry.state = State::Waiting;
+                        entry.attempts = entry.attempts.saturating_sub(1);
+                    }
+                }
+            }
+            LeaseState::Held
+        };
+        Ok(finished.iter().map(&mut record).collect())
+    }
+
+    async fn states(&self, keys: Vec<MessageKey>) -> Result<Vec<Option<State>>, BoxError> {
+        let rows = self.rows();
+        Ok(keys.into_iter().map(|key| Some(rows.by_key(key)?.state)).collect())
+    }
+
+    async fn counts(&self) -> Result<Counts, BoxError> {
+        let rows = self.rows();
+        Ok(rows.by_id.values().fold(Counts::default(), |counts, entry| {
+            counts.with(entry.state, counts.of(entry.state).saturating_add(1))
+        }))
+    }
+
+    async fn oldest_due(&self) -> Result<Option<Duration>, BoxError> {
+        let now = self.now();
+        let rows = self.rows();
+        let due = [State::Waiting, State::Taken].into_iter().flat_map(|state| rows.due(now, state));
+        let due_for = |id| Some(now.saturating_sub(rows.by_id.get(&id)?.due_at));
+        Ok(due.filter_map(due_for).max())
+    }
+
+    async fn list(&self, filter: Filter, page: Page) -> Result<Vec<Row>, BoxError> {
+        let mut rows = self.rows();
+        let after = page.start().map_or(i64::MIN, RowId::get);
+        let matching = rows.matching(&filter).filter(|(id, _)| **id > after);
+        Ok(matching.take(page.limit()).map(|(id, entry)| entry.row(*id)).collect())
+    }
+
+    async fn show(&self, id: RowId) -> Result<Option<RowBody>, BoxError> {
+        let rows = self.rows();
+        let entry = rows.by_id.get(&id.get());
+        Ok(entry.map(|entry| RowBody::new(entry.row(id.get()), entry.message.body().clone())))
+    }
+
+    async fn redrive(&self, filter: Filter, by: String) -> Result<u64, BoxError> {
+        let now = self.now();
+        let mut changed: u64 = 0;
+        let mut rows = self.rows();
+        for (_, entry) in rows.matching(&filter).filter(|(_, entry)| entry.state != State::Taken) {
+            entry.state = State::Waiting;
+            entry.due_at = now;
+            entry.attempts = 0;
+            entry.redrives = entry.redrives.saturating_add(1);
+            entry.redriven_at = Some(now);
+            entry.redriven_by = Some(by.clone());
+            changed = changed.saturating_add(1);
+        }
+        Ok(changed)
+    }
+
+    async fn give_up(&self, filter: Filter, reason: String) -> Result<u64, BoxError> {
+        let now = self.now();
+        let mut changed: u64 = 0;
+        let mut rows = self.rows();
+        for (_, entry) in rows.matching(&filter).filter(|(_, entry)| entry.state == State::Waiting)
+        {
+            entry.state = State::Dead;
+            entry.due_at = now;
+            entry.reason = Some(reason.clone());
+            changed = changed.saturating_add(1);
+        }
+        Ok(changed)
+    }
+
+    async fn prune(&self, pruning: Pruning) -> Result<u64, BoxError> {
+        let now = self.now();
+        let mut rows = self.rows();
+        let is_old = |entry: &Entry| {
+            let after = match entry.state {
+                State::Done => Some(pruning.done_after()),
+                State::Dead => pruning.dead_after(),
+                State::Waiting | State::Taken => None,
+            };
+            after.is_some_and(|after| {
+                entry.due_at.saturating_add(after.max(entry.message.fresh_for())) < now
+            })
+        };
+        let old = rows.by_id.iter().filter(|(_, entry)| is_old(entry)).map(|(id, _)| *id);
+        let old: Vec<_> = old.take(pruning.limit()).collect();
+        for id in &old {
+            rows.by_id.remove(id);
+        }
+        Ok(u64::try_from(old.len()).unwrap_or(u64::MAX))
+    }
+
+    async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+fn at(since_1970: Duration) -> SystemTime {
+    UNIX_EPOCH.checked_add(since_1970).unwrap_or(UNIX_EPOCH)
+}

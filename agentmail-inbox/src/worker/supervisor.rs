@@ -1,0 +1,218 @@
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    task::JoinHandle,
+    time,
+};
+
+use crate::{
+    backoff::{Backoff, shortened},
+    inbox::Inbox,
+    outcome::{Finish, Outcome},
+    store::Pruning,
+    take::{Take, TakeToken, Taken},
+    telemetry,
+    worker::{
+        attempt::Attempt,
+        finisher::Finisher,
+        shared::{Record, Shared, Slot},
+        worker::{Settings, Worker},
+        workers::Tried,
+    },
+};
+
+/// The pauses after the store has failed.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Takes messages while there are free slots, and starts an attempt for each.
+pub(crate) struct Supervisor {
+    inbox: Inbox,
+    shared: Arc<Shared>,
+    slots: Arc<Semaphore>,
+    /// One interrupted message is tried at a time.
+    interrupted: Arc<Semaphore>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Supervisor {
+    /// Also starts the finisher, which ends with the last attempt.
+    pub(crate) fn new(worker: Worker, stop: watch::Receiver<bool>) -> Self {
+        let Worker { inbox, work, settings } = worker;
+        let record = Arc::<Record>::default();
+        let (finisher, ended) = mpsc::unbounded_channel();
+        let recorder = Finisher {
+            store: inbox.store_handle(),
+            telemetry: inbox.telemetry(),
+            record: Arc::clone(&record),
+        };
+        tokio::spawn(recorder.run(ended));
+        Self {
+            shared: Arc::new(Shared {
+                store: inbox.store_handle(),
+                telemetry: inbox.telemetry(),
+                work,
+                settings,
+                finisher,
+                record,
+            }),
+            inbox,
+            slots: Arc::new(Semaphore::new(settings.concurrency)),
+            interrupted: Arc::new(Semaphore::new(1)),
+            stop,
+        }
+    }
+
+    /// Returns the slots, to see how many are free.
+    pub(crate) fn slots(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.slots)
+    }
+
+    /// Works until it is told to stop, and then waits for the current attempts.
+    pub(crate) async fn run(mut self) {
+        let pruning = prune_hourly(self.inbox.clone(), self.settings().retention);
+        while let Some(permits) = self.free_slots().await {
+            let limit = permits.len();
+            let taken = self.take(limit).await;
+            if *self.stop.borrow() {
+                self.put_back(&taken).await;
+                break;
+            }
+            let all = taken.len() >= limit;
+            self.hand_out(taken, permits);
+            if !all {
+                self.rest().await;
+            }
+        }
+        pruning.abort();
+        self.all_slots().await;
+    }
+
+    /// Works until no message is due.
+    pub(crate) async fn run_until_idle(mut self) -> Tried {
+        loop {
+            let permits = self.all_slots().await;
+            let taken = self.take(permits.len()).await;
+            if taken.is_empty() {
+                return self.shared.record.tried();
+            }
+            self.hand_out(taken, permits);
+        }
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    /// Waits for a free slot, and returns it with all others that are free. `None`: it is told to
+    /// stop.
+    async fn free_slots(&mut self) -> Option<Vec<OwnedSemaphorePermit>> {
+        let slots = Arc::clone(&self.slots);
+        let first = tokio::select! {
+            biased;
+            _ = self.stop.wait_for(|stop| *stop) => return None,
+            permit = slots.acquire_owned() => permit.ok()?,
+        };
+        let mut permits = vec![first];
+        while let Ok(permit) = Arc::clone(&self.slots).try_acquire_owned() {
+            permits.push(permit);
+        }
+        Some(permits)
+    }
+
+    /// Waits until all slots are free.
+    async fn all_slots(&self) -> Vec<OwnedSemaphorePermit> {
+        let mut permits = Vec::new();
+        for _ in 0..self.settings().concurrency {
+            // The semaphore is never closed.
+            permits.extend(Arc::clone(&self.slots).acquire_owned().await.ok());
+        }
+        permits
+    }
+
+    /// Takes messages that are due. While the store fails, the call is repeated with the same
+    /// token: a call that had no result may have taken messages.
+    async fn take(&mut self, limit: usize) -> Vec<Taken> {
+        let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let settings = *self.settings();
+        let mut take = Take::new(TakeToken::random(), limit, settings.lease)
+            .with_interrupted_limit(self.interrupted.available_permits());
+        if settings.ordered {
+            take = take.in_order_per_agent();
+        }
+        let mut failures = 0_u32;
+        loop {
+            let last = *self.stop.borrow();
+            match Arc::clone(&self.shared.store).take(take).await {
+                Ok(taken) => {
+                    self.shared.telemetry.call_succeeded("take");
+                    return taken;
+                }
+                Err(error) => self.shared.telemetry.call_failed("take", &error),
+            }
+            if last {
+                return Vec::new();
+            }
+            take = take.repeated();
+            failures = failures.saturating_add(1);
+            self.pause(backoff.shortened(failures)).await;
+        }
+    }
+
+    /// Starts an attempt for each message.
+    fn hand_out(&self, taken: Vec<Taken>, permits: Vec<OwnedSemaphorePermit>) {
+        for (taken, permit) in taken.into_iter().zip(permits) {
+            let interrupted = if taken.is_interrupted() {
+                Arc::clone(&self.interrupted).try_acquire_owned().ok()
+            } else {
+                None
+            };
+            let slot = Slot { _permit: permit, _interrupted: interrupted };
+            tokio::spawn(Attempt { shared: Arc::clone(&self.shared), taken, slot }.run());
+        }
+    }
+
+    /// Puts messages back that were taken while it was told to stop.
+    async fn put_back(&self, taken: &[Taken]) {
+        if taken.is_empty() {
+            return;
+        }
+        let put_back = |taken: &Taken| Finish::new(taken.lease(), Outcome::Returned);
+        let finished = taken.iter().map(put_back).collect();
+        match Arc::clone(&self.shared.store).finish(finished).await {
+            Ok(_) => self.shared.telemetry.returned(taken.len()),
+            // They are tried again when their leases have ended.
+            Err(error) => self.shared.telemetry.call_failed("finish", &error),
+        }
+    }
+
+    /// Waits until a message may be due.
+    async fn rest(&mut self) {
+        let poll = shortened(self.settings().poll_interval);
+        tokio::select! {
+            _ = self.stop.wait_for(|stop| *stop) => {}
+            () = Arc::clone(&self.shared.store).changed() => {}
+            () = self.shared.record.again.notified() => {}
+            () = time::sleep(poll) => {}
+        }
+    }
+
+    /// Waits for the pause, or until it is told to stop.
+    async fn pause(&mut self, pause: Duration) {
+        _ = time::timeout(pause, self.stop.wait_for(|stop| *stop)).await;
+    }
+}
+
+/// Deletes, once an hour, messages that are done for so long that no copy of them can be accepted.
+fn prune_hourly(inbox: Inbox, retention: Duration) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut hourly = time::interval(Duration::from_secs(3_600));
+        loop {
+            hourly.tick().await;
+            if let Err(error) = inbox.prune(Pruning::new(retention)).await {
+                telemetry::prune_failed(&error);
+            }
+        }
+    })
+}
