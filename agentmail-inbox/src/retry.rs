@@ -119,23 +119,20 @@ pub(crate) fn with_sources(error: &(dyn Error + 'static)) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use super::*;
+    use crate::{error::InboxError, store::BoxError};
 
     #[test]
     fn a_wish_is_found_within_another_error() {
         let minute = Duration::from_secs(60);
         for (name, error, wish) in [
-            ("other", io::Error::other("down"), Wish::Retry(None)),
-            ("retry", io::Error::other(Retry::after(minute)), Wish::Retry(Some(minute))),
-            ("give up", io::Error::other(GiveUp::because("no")), Wish::GiveUp),
-            ("deeper", io::Error::other(io::Error::other(GiveUp::because("no"))), Wish::GiveUp),
+            ("other", BoxError::from("down"), Wish::Retry(None)),
+            ("retry", Retry::after(minute).into(), Wish::Retry(Some(minute))),
+            ("give up", GiveUp::because("no").into(), Wish::GiveUp),
         ] {
-            let wrapped = crate::error::InboxError::Failed(Box::new(error));
-            assert_eq!(Wish::of(&wrapped), wish, "{name}");
+            assert_eq!(Wish::of(&*error), wish, "{name}");
+            let wrapped = InboxError::Failed(InboxError::Failed(error).into());
+            assert_eq!(Wish::of(&wrapped), wish, "{name}, wrapped twice");
         }
-        assert_eq!(Wish::of(&Retry::after(minute)), Wish::Retry(Some(minute)));
-        assert_eq!(Wish::of(&GiveUp::because("no")), Wish::GiveUp);
     }
 }

@@ -64,7 +64,8 @@ pub trait InboxStore: Send + Sync + 'static {
     /// - A message that is taken: its state becomes taken, `attempts` and `takes` each increase by
     ///   1, `due_at` becomes now + [`Take::lease`], and `take_token` becomes [`Take::token`].
     /// - At most [`Take::limit`] messages are taken, of which at most
-    ///   [`Take::interrupted_limit`] are interrupted. Interrupted messages are taken first.
+    ///   [`Take::interrupted_limit`] are interrupted. Interrupted messages are taken first. The
+    ///   order of the result does not matter.
     /// - If [`Take::is_ordered`], a message is taken only if its agent is absent, or if no message
     ///   of the same agent with a lower `id` is waiting or taken. This includes the messages of
     ///   the same batch.

@@ -48,7 +48,7 @@ enum Job {
     /// May share a transaction.
     Shared(Box<dyn Operation>),
     /// Has a transaction of its own.
-    Alone(Box<dyn FnOnce(&mut Connection) + Send>),
+    Alone(Box<dyn FnOnce(&mut Writing) + Send>),
 }
 
 /// A call that may be repeated, if the transaction that it shares fails.
@@ -126,11 +126,14 @@ impl Writer {
         F: FnOnce(&Transaction<'_>) -> Result<T, BoxError> + Send + 'static,
     {
         let (respond, response) = oneshot::channel();
-        let alone = move |connection: &mut Connection| {
+        let alone = move |writing: &mut Writing| {
             let result = panic::catch_unwind(AssertUnwindSafe(|| -> Result<T, BoxError> {
+                let now = writing.clock.now();
                 let transaction =
-                    connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                    writing.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let before = changes(&transaction)?;
                 let output = run(&transaction)?;
+                save_clock(&transaction, before, now, &mut writing.clock_saved_at)?;
                 transaction.commit()?;
                 Ok(output)
             }));
@@ -207,7 +210,7 @@ impl Writing {
         let mut next = jobs.recv().ok();
         while let Some(job) = next.take() {
             match job {
-                Job::Alone(run) => run(&mut self.connection),
+                Job::Alone(run) => run(&mut self),
                 Job::Shared(first) => {
                     let mut batch = vec![first];
                     while batch.len() < BATCH {
@@ -246,21 +249,14 @@ impl Writing {
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         fault::point("sqlite.begin.after");
-        let before = transaction.changes_so_far()?;
+        let before = changes(&transaction)?;
         for operation in batch {
             let [point_before, point_after] = operation.points();
             fault::point(point_before);
             operation.run(&transaction, now)?;
             fault::point(point_after);
         }
-        let save_clock = now.saturating_sub(self.clock_saved_at) >= CLOCK_PRECISION;
-        // A transaction that changes nothing syncs nothing.
-        if save_clock && transaction.changes_so_far()? != before {
-            transaction
-                .prepare_cached("UPDATE agentmail_inbox_clock SET written_at = ?1")?
-                .execute([now])?;
-            self.clock_saved_at = now;
-        }
+        save_clock(&transaction, before, now, &mut self.clock_saved_at)?;
         fault::point("sqlite.commit.before");
         transaction.commit()?;
         fault::point("sqlite.commit.after");
@@ -311,13 +307,25 @@ impl<S: Statements> Operation for Call<S> {
     }
 }
 
-/// How many rows a connection has changed.
-trait Changes {
-    fn changes_so_far(&self) -> rusqlite::Result<i64>;
+/// Saves the time of a transaction that has changed something, unless it was saved a moment ago. A
+/// transaction that changes nothing syncs nothing.
+fn save_clock(
+    transaction: &Transaction<'_>,
+    changes_before: i64,
+    now: i64,
+    saved_at: &mut i64,
+) -> rusqlite::Result<()> {
+    let is_old = now.saturating_sub(*saved_at) >= CLOCK_PRECISION;
+    if is_old && changes(transaction)? != changes_before {
+        transaction
+            .prepare_cached("UPDATE agentmail_inbox_clock SET written_at = ?1")?
+            .execute([now])?;
+        *saved_at = now;
+    }
+    Ok(())
 }
 
-impl Changes for Transaction<'_> {
-    fn changes_so_far(&self) -> rusqlite::Result<i64> {
-        self.prepare_cached("SELECT total_changes()")?.query_row([], |row| row.get(0))
-    }
+/// Returns how many rows a connection has changed so far.
+fn changes(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
+    transaction.prepare_cached("SELECT total_changes()")?.query_row([], |row| row.get(0))
 }

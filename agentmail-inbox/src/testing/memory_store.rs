@@ -17,16 +17,40 @@ use crate::{
     state::{Counts, State},
     store::{BoxError, InboxStore, Page, Pruning, Stored},
     take::{Take, TakeToken, Taken},
+    telemetry,
     testing::clock::ManualClock,
 };
 
 /// Keeps messages in memory, for tests. **A crash loses them.**
 ///
-/// Its time passes only with its [`clock`](Self::clock).
+/// ```
+/// use agentmail_inbox::{BoxError, Inbox, Message, testing::MemoryStore};
+/// # use agentmail_inbox::{MessageKey, NewMessage};
+///
+/// async fn work(message: Message) -> Result<(), BoxError> {
+///     println!("{:?}", message.event());
+///     Ok(())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), BoxError> {
+/// let inbox = Inbox::new(MemoryStore::new());
+/// # let body = r#"{"type":"mail.bounced"}"#;
+/// # let bounce = NewMessage::new(MessageKey::of_body(body.as_bytes()), "mail.bounced", body);
+/// # inbox.store_message(bounce).await?;
+/// // Send a signed delivery to your app here.
+///
+/// let tried = inbox.worker(work).run_once().await;
+///
+/// assert_eq!(tried.done, 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     rows: Mutex<Rows>,
-    clock: ManualClock,
+    /// `None`: the time of day.
+    clock: Option<ManualClock>,
     changed: Notify,
 }
 
@@ -44,6 +68,8 @@ struct Entry {
     attempts: u32,
     takes: i64,
     token: Option<TakeToken>,
+    /// A test has damaged the row.
+    damaged: bool,
     received_at: Duration,
     reason: Option<String>,
     redrives: u32,
@@ -58,16 +84,31 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// Creates an empty store with this clock.
+    /// Creates an empty store, whose time is that of a clock that the test controls.
     #[must_use]
     pub fn with_clock(clock: &ManualClock) -> Self {
-        Self { clock: clock.clone(), ..Self::default() }
+        Self { clock: Some(clock.clone()), ..Self::default() }
     }
 
-    /// Returns the clock of the store.
-    #[must_use]
-    pub fn clock(&self) -> ManualClock {
-        self.clock.clone()
+    /// Damages the row of a message, so that it counts as unreadable.
+    pub fn damage(&self, id: RowId) {
+        if let Some(entry) = self.rows().by_id.get_mut(&id.get()) {
+            entry.damaged = true;
+        }
+    }
+
+    /// Lets leases end, as a store on SQLite does when it is opened.
+    pub(super) fn end_leases(&self) {
+        let now = self.now();
+        let mut rows = self.rows();
+        for entry in rows.by_id.values_mut().filter(|entry| entry.state == State::Taken) {
+            let delay = Duration::from_millis(match entry.attempts {
+                0 | 1 => 0,
+                attempts @ 2..7 => 500 << (attempts - 2),
+                _ => 30_000,
+            });
+            entry.due_at = entry.due_at.min(now.saturating_add(delay));
+        }
     }
 
     fn rows(&self) -> MutexGuard<'_, Rows> {
@@ -76,7 +117,9 @@ impl MemoryStore {
 
     /// Returns the time of day since 1970.
     fn now(&self) -> Duration {
-        self.clock.time_of_day().duration_since(UNIX_EPOCH).unwrap_or_default()
+        let time_of_day =
+            self.clock.as_ref().map_or_else(SystemTime::now, ManualClock::time_of_day);
+        time_of_day.duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 }
 
@@ -175,6 +218,7 @@ impl InboxStore for MemoryStore {
                 attempts: 0,
                 takes: 0,
                 token: None,
+                damaged: false,
                 received_at: now,
                 reason: None,
                 redrives: 0,
@@ -217,7 +261,14 @@ impl InboxStore for MemoryStore {
         let chosen: Vec<_> = interrupted.into_iter().chain(waiting.map(|id| (id, false))).collect();
         let mut taken = Vec::new();
         for (id, interrupted) in chosen {
-            if let Some(entry) = rows.by_id.get_mut(&id) {
+            let Some(entry) = rows.by_id.get_mut(&id) else { continue };
+            if entry.damaged {
+                let reason = "the row cannot be read: a test has damaged it";
+                telemetry::unreadable(id, reason);
+                entry.state = State::Dead;
+                entry.due_at = now;
+                entry.reason = Some(reason.to_owned());
+            } else {
                 entry.state = State::Taken;
                 entry.attempts = entry.attempts.saturating_add(1);
                 entry.takes = entry.takes.saturating_add(1);
