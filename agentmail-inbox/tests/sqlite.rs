@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use agentmail_inbox::{
     RowId, SqliteConfig, SqliteStore,
-    testing::{ManualClock, StoreFixture, StoreTest},
+    testing::{ManualClock, StoreFixture, StoreTest, WorkerTest},
 };
 
 use self::folder::Folder;
@@ -20,6 +20,11 @@ struct Sqlite {
 }
 
 impl Sqlite {
+    fn new() -> Self {
+        let opened = (UNIX_EPOCH, Duration::ZERO);
+        Self { folder: Folder::new(), clock: ManualClock::new(), opened }
+    }
+
     async fn open(&mut self) -> SqliteStore {
         self.opened = (self.clock.time_of_day(), self.clock.elapsed());
         let config = SqliteConfig::default().with_clock(&self.clock);
@@ -74,10 +79,10 @@ impl StoreFixture for Sqlite {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_follows_the_rules() {
-    let mut fixture = Sqlite {
-        folder: Folder::new(),
-        clock: ManualClock::new(),
-        opened: (UNIX_EPOCH, Duration::ZERO),
-    };
-    StoreTest::new().with_seed(1).run(&mut fixture).await;
+    StoreTest::new().with_seed(1).run(&mut Sqlite::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_keep_their_promises_on_sqlite() {
+    WorkerTest::new().run(&mut Sqlite::new()).await;
 }

@@ -3,7 +3,7 @@
 //!
 //! [`StoreTest`] makes random calls on a store, with crashes and clocks that are set back, and
 //! compares each result and each row with those of [`MemoryStore`]. It also makes calls at the same
-//! time, and damages rows. It needs a [`StoreFixture`], which creates empty stores and lets time
+//! time, and damages rows. [`WorkerTest`] tests what workers promise on the store. Both need a [`StoreFixture`], which creates empty stores and lets time
 //! pass:
 //!
 //! ```
@@ -11,7 +11,7 @@
 //!
 //! use agentmail_inbox::{
 //!     RowId,
-//!     testing::{ManualClock, MemoryStore, StoreFixture, StoreTest},
+//!     testing::{ManualClock, MemoryStore, StoreFixture, StoreTest, WorkerTest},
 //! };
 //!
 //! struct Memory(ManualClock);
@@ -43,7 +43,9 @@
 //!
 //! #[tokio::main]
 //! async fn main() {
-//!     StoreTest::new().run(&mut Memory(ManualClock::new())).await;
+//!     let mut fixture = Memory(ManualClock::new());
+//!     StoreTest::new().run(&mut fixture).await;
+//!     WorkerTest::new().run(&mut fixture).await;
 //! }
 //! ```
 //!
@@ -52,14 +54,18 @@
 mod checks;
 mod clock;
 mod fixture;
+mod flapping_store;
 mod memory_store;
 mod random;
 mod run;
 mod step;
 mod store_test;
+mod worker_test;
 
 pub use crate::fault::on_fault_point;
 pub use clock::ManualClock;
 pub use fixture::StoreFixture;
+pub use flapping_store::FlappingStore;
 pub use memory_store::MemoryStore;
 pub use store_test::StoreTest;
+pub use worker_test::WorkerTest;

@@ -1,4 +1,5 @@
 /// A small generator of random numbers (`SplitMix64`). It is deterministic.
+#[derive(Debug)]
 pub(super) struct Random(u64);
 
 impl Random {

@@ -49,8 +49,7 @@ impl Attempt {
             // The finisher runs for as long as there is an attempt.
             _ = shared.finisher.send(Ended { finish, slot, span });
         } else {
-            drop(slot);
-            shared.record.again.notify_one();
+            slot.free(&shared.record);
         }
     }
 

@@ -64,9 +64,8 @@ impl Finisher {
         };
         self.telemetry.call_succeeded("finish");
         for (Ended { finish, slot, span }, state) in batch.into_iter().zip(states) {
-            // Before the count: then a message that waits for this one finds a free slot.
-            drop(slot);
             span.in_scope(|| self.count(finish.outcome(), state));
+            slot.free(&self.record);
         }
     }
 

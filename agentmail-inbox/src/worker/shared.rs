@@ -34,7 +34,6 @@ pub(crate) struct Record {
 impl Record {
     pub(crate) fn count(&self, change: impl FnOnce(&mut Tried)) {
         change(&mut self.tried.lock().unwrap_or_else(PoisonError::into_inner));
-        self.again.notify_one();
     }
 
     pub(crate) fn tried(&self) -> Tried {
@@ -48,4 +47,12 @@ pub(crate) struct Slot {
     pub(crate) _permit: OwnedSemaphorePermit,
     /// For an interrupted message.
     pub(crate) _interrupted: Option<OwnedSemaphorePermit>,
+}
+
+impl Slot {
+    /// Gives the slot back. Wakes the supervisor afterwards, so that it finds the free slot.
+    pub(crate) fn free(self, record: &Record) {
+        drop(self);
+        record.again.notify_one();
+    }
 }
