@@ -40,7 +40,7 @@ use crate::{
 /// # inbox.store_message(bounce).await?;
 /// // Send a signed delivery to your app here.
 ///
-/// let tried = inbox.worker(work).run_once().await;
+/// let tried = inbox.worker(work).run_once().await?;
 ///
 /// assert_eq!(tried.done, 1);
 /// # Ok(())

@@ -143,7 +143,7 @@ async fn ids_of_any_kind_are_stored_and_worked_on<F: StoreFixture>(fixture: &mut
         }
     };
 
-    let tried = tested.inbox.worker(work).run_once().await;
+    let tried = tested.inbox.worker(work).run_once().await.expect("the store works");
 
     assert_eq!(tried.done, 7, "{tried:?}");
     let mut seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
@@ -186,14 +186,14 @@ async fn a_failure_is_tried_again_and_then_the_message_is_dead<F: StoreFixture>(
     };
 
     for attempt in 1..=3 {
-        let tried = worker().run_once().await;
+        let tried = worker().run_once().await.expect("the store works");
         let expected = match attempt {
             1 => (1, 2, 0),
             2 => (0, 2, 0),
             _ => (0, 0, 2),
         };
         assert_eq!((tried.done, tried.retried, tried.dead), expected, "attempt {attempt}");
-        let again = worker().run_once().await;
+        let again = worker().run_once().await.expect("the store works");
         assert_eq!((again.done, again.retried, again.dead), (0, 0, 0), "within the pause");
         fixture.advance(&tested.store, pause).await;
     }
@@ -220,12 +220,12 @@ async fn an_error_says_what_happens_next<F: StoreFixture>(fixture: &mut F) {
     };
     let work = move |message| Box::pin(work(message));
 
-    let tried = tested.inbox.worker(work).run_once().await;
+    let tried = tested.inbox.worker(work).run_once().await.expect("the store works");
 
     assert_eq!((tried.retried, tried.dead), (1, 1), "{tried:?}");
     for (pause, expected) in [(6_000, 0), (1_300, 1)] {
         fixture.advance(&tested.store, Duration::from_secs(pause)).await;
-        let tried = tested.inbox.worker(work).run_once().await;
+        let tried = tested.inbox.worker(work).run_once().await.expect("the store works");
         assert_eq!(tried.retried, expected, "after {pause} more seconds");
     }
     let rows = tested.rows().await;
@@ -249,7 +249,7 @@ async fn what_is_not_an_event_is_dead_at_once<F: StoreFixture>(fixture: &mut F) 
         work_log.add(&message);
         async { Ok::<_, BoxError>(()) }
     });
-    let tried = worker.run_once().await;
+    let tried = worker.run_once().await.expect("the store works");
 
     assert_eq!((tried.done, tried.dead), (1, 1), "{tried:?}");
     assert_eq!(log.ids(), ["m"]);
@@ -271,7 +271,7 @@ async fn work_that_hangs_is_ended_at_its_time_limit<F: StoreFixture>(fixture: &m
     });
 
     let worker = worker.with_time_limit(Duration::from_millis(10)).with_attempts(1);
-    let tried = worker.run_once().await;
+    let tried = worker.run_once().await.expect("the store works");
 
     assert_eq!((tried.done, tried.dead), (1, 1), "{tried:?}");
     let rows = tested.rows().await;
@@ -308,7 +308,12 @@ async fn a_process_that_hangs_is_passed_over_and_changes_nothing_later<F: StoreF
 
     fixture.advance(&tested.store, Duration::from_secs(61)).await;
     let second = Arc::clone(&work);
-    let tried = tested.inbox.worker(move |message| second(message)).run_once().await;
+    let tried = tested
+        .inbox
+        .worker(move |message| second(message))
+        .run_once()
+        .await
+        .expect("the store works");
 
     assert_eq!(tried.done, 1, "another worker has the message: {tried:?}");
     resume.notify_one();
@@ -369,7 +374,7 @@ async fn messages_of_an_agent_are_worked_on_in_order<F: StoreFixture>(fixture: &
         worker.in_order_per_agent().with_backoff(Backoff::new(pause, pause))
     };
 
-    let tried = worker().run_once().await;
+    let tried = worker().run_once().await.expect("the store works");
 
     let of = |agent: char| -> Vec<_> {
         log.ids().into_iter().filter(|id| id.starts_with(agent)).collect()
@@ -378,7 +383,7 @@ async fn messages_of_an_agent_are_worked_on_in_order<F: StoreFixture>(fixture: &
     assert_eq!(of('a'), ["a1", "a2"], "a failure holds up the later ones of its agent");
     assert_eq!(of('b'), ["b1", "b2", "b3"], "and not those of another");
     fixture.advance(&tested.store, Duration::from_secs(101)).await;
-    let tried = worker().run_once().await;
+    let tried = worker().run_once().await.expect("the store works");
     assert_eq!(tried.done, 2, "{tried:?}");
     assert_eq!(of('a'), ["a1", "a2", "a2", "a3"]);
 }
@@ -492,7 +497,11 @@ async fn an_operator_can_redrive_and_give_up<F: StoreFixture>(fixture: &mut F) {
 
     let given_up = inbox.give_up(Filter::new().with_id(id), "a duplicate order").await;
     assert_eq!(given_up.expect("the store works"), 1);
-    assert_eq!(inbox.worker(works).run_once().await.done, 1, "the other one");
+    assert_eq!(
+        inbox.worker(works).run_once().await.expect("the store works").done,
+        1,
+        "the other one"
+    );
     assert_eq!(tested.states().await, [State::Dead, State::Done]);
     let redriven = inbox.redrive(of(State::Dead), "ann@example.com").await;
     assert_eq!(redriven.expect("the store works"), 1);
@@ -501,7 +510,7 @@ async fn an_operator_can_redrive_and_give_up<F: StoreFixture>(fixture: &mut F) {
     assert_eq!((row.redrives, row.redriven_by.as_deref()), (1, Some("ann@example.com")));
     assert_eq!(row.reason.as_deref(), Some("a duplicate order"));
 
-    assert_eq!(inbox.worker(works).run_once().await.done, 1);
+    assert_eq!(inbox.worker(works).run_once().await.expect("the store works").done, 1);
 
     let shown = inbox.show(id).await.expect("the store works").expect("there is one");
     assert_eq!(shown.body, mail("a", "1"));

@@ -1,4 +1,7 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 
@@ -26,6 +29,7 @@ pub(crate) struct Shared {
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     tried: Mutex<Tried>,
+    running: AtomicUsize,
     /// A message has its outcome, so that another one may be due: the next one of its agent, or
     /// another interrupted one.
     pub(crate) again: Notify,
@@ -34,6 +38,16 @@ pub(crate) struct Record {
 impl Record {
     pub(crate) fn count(&self, change: impl FnOnce(&mut Tried)) {
         change(&mut self.tried.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// An attempt begins. It ends when its slot is free.
+    pub(crate) fn begin(&self) {
+        self.running.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns how many attempts have begun and not ended.
+    pub(crate) fn running(&self) -> usize {
+        self.running.load(Ordering::Relaxed)
     }
 
     pub(crate) fn tried(&self) -> Tried {
@@ -53,6 +67,7 @@ impl Slot {
     /// Gives the slot back. Wakes the supervisor afterwards, so that it finds the free slot.
     pub(crate) fn free(self, record: &Record) {
         drop(self);
+        record.running.fetch_sub(1, Ordering::Relaxed);
         record.again.notify_one();
     }
 }

@@ -8,6 +8,7 @@ use tokio::{
 
 use crate::{
     backoff::{Backoff, shortened},
+    error::InboxError,
     inbox::Inbox,
     outcome::{Finish, Outcome},
     store::Pruning,
@@ -33,6 +34,7 @@ pub(crate) struct Supervisor {
     slots: Arc<Semaphore>,
     /// One interrupted message is tried at a time.
     interrupted: Arc<Semaphore>,
+    finisher: JoinHandle<()>,
     stop: watch::Receiver<bool>,
 }
 
@@ -47,7 +49,7 @@ impl Supervisor {
             telemetry: inbox.telemetry(),
             record: Arc::clone(&record),
         };
-        tokio::spawn(recorder.run(ended));
+        let recorder = tokio::spawn(recorder.run(ended));
         Self {
             shared: Arc::new(Shared {
                 store: inbox.store_handle(),
@@ -60,13 +62,14 @@ impl Supervisor {
             inbox,
             slots: Arc::new(Semaphore::new(settings.concurrency)),
             interrupted: Arc::new(Semaphore::new(1)),
+            finisher: recorder,
             stop,
         }
     }
 
-    /// Returns the slots, to see how many are free.
-    pub(crate) fn slots(&self) -> Arc<Semaphore> {
-        Arc::clone(&self.slots)
+    /// Returns what the attempts have changed so far.
+    pub(crate) fn record(&self) -> Arc<Record> {
+        Arc::clone(&self.shared.record)
     }
 
     /// Works until it is told to stop, and then waits for the current attempts.
@@ -86,19 +89,35 @@ impl Supervisor {
             }
         }
         pruning.abort();
-        self.all_slots().await;
+        _ = pruning.await;
+        self.end().await;
     }
 
     /// Works until no message is due.
-    pub(crate) async fn run_until_idle(mut self) -> Tried {
+    ///
+    /// # Errors
+    ///
+    /// Messages could not be taken.
+    pub(crate) async fn run_until_idle(self) -> Result<Tried, InboxError> {
         loop {
             let permits = self.all_slots().await;
-            let taken = self.take(permits.len()).await;
+            let take = self.next_take(permits.len());
+            let taken = Arc::clone(&self.shared.store).take(take).await?;
             if taken.is_empty() {
-                return self.shared.record.tried();
+                let record = self.record();
+                self.end().await;
+                return Ok(record.tried());
             }
             self.hand_out(taken, permits);
         }
+    }
+
+    /// Waits until no attempt is left, and everything is recorded. Nothing uses the store then.
+    async fn end(self) {
+        let Self { shared, finisher, .. } = self;
+        drop(shared);
+        // It does not panic, and nobody aborts it.
+        _ = finisher.await;
     }
 
     fn settings(&self) -> &Settings {
@@ -135,12 +154,7 @@ impl Supervisor {
     /// token: a call that had no result may have taken messages.
     async fn take(&mut self, limit: usize) -> Vec<Taken> {
         let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
-        let settings = *self.settings();
-        let mut take = Take::new(TakeToken::random(), limit, settings.lease)
-            .with_interrupted_limit(self.interrupted.available_permits());
-        if settings.ordered {
-            take = take.in_order_per_agent();
-        }
+        let mut take = self.next_take(limit);
         let mut failures = 0_u32;
         loop {
             let last = *self.stop.borrow();
@@ -160,6 +174,13 @@ impl Supervisor {
         }
     }
 
+    fn next_take(&self, limit: usize) -> Take {
+        let settings = self.settings();
+        let take = Take::new(TakeToken::random(), limit, settings.lease)
+            .with_interrupted_limit(self.interrupted.available_permits());
+        if settings.ordered { take.in_order_per_agent() } else { take }
+    }
+
     /// Starts an attempt for each message.
     fn hand_out(&self, taken: Vec<Taken>, permits: Vec<OwnedSemaphorePermit>) {
         for (taken, permit) in taken.into_iter().zip(permits) {
@@ -169,6 +190,7 @@ impl Supervisor {
                 None
             };
             let slot = Slot { _permit: permit, _interrupted: interrupted };
+            self.shared.record.begin();
             tokio::spawn(Attempt { shared: Arc::clone(&self.shared), taken, slot }.run());
         }
     }

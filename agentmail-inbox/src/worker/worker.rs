@@ -4,6 +4,7 @@ use tokio::sync::watch;
 
 use crate::{
     backoff::Backoff,
+    error::InboxError,
     inbox::Inbox,
     limits::LONGEST_LEASE,
     message::Message,
@@ -133,16 +134,19 @@ impl Worker {
     #[must_use = "drain the workers before the process ends"]
     pub fn spawn(self) -> Workers {
         let (stop, stopping) = watch::channel(false);
-        let concurrency = self.settings.concurrency;
         let supervisor = Supervisor::new(self, stopping);
-        let slots = supervisor.slots();
-        Workers::new(stop, tokio::spawn(supervisor.run()), slots, concurrency)
+        let record = supervisor.record();
+        Workers::new(stop, tokio::spawn(supervisor.run()), record)
     }
 
     /// Works on all messages that are due, until none is due. For tests.
     ///
     /// A message that fails is tried again only if its pause is over before the others are done.
-    pub async fn run_once(self) -> Tried {
+    ///
+    /// # Errors
+    ///
+    /// Messages could not be taken.
+    pub async fn run_once(self) -> Result<Tried, InboxError> {
         let (_stop, stopping) = watch::channel(false);
         Supervisor::new(self, stopping).run_until_idle().await
     }

@@ -1,10 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
-use tokio::{
-    sync::{Semaphore, watch},
-    task::JoinHandle,
-    time,
-};
+use tokio::{sync::watch, task::JoinHandle, time};
+
+use crate::worker::shared::Record;
 
 /// The tasks of a worker that [`Worker::spawn`](crate::Worker::spawn) has started.
 ///
@@ -13,18 +11,16 @@ use tokio::{
 pub struct Workers {
     stop: watch::Sender<bool>,
     supervisor: JoinHandle<()>,
-    slots: Arc<Semaphore>,
-    concurrency: usize,
+    record: Arc<Record>,
 }
 
 impl Workers {
     pub(crate) const fn new(
         stop: watch::Sender<bool>,
         supervisor: JoinHandle<()>,
-        slots: Arc<Semaphore>,
-        concurrency: usize,
+        record: Arc<Record>,
     ) -> Self {
-        Self { stop, supervisor, slots, concurrency }
+        Self { stop, supervisor, record }
     }
 
     /// Takes no more messages, and waits until the current ones are done and recorded, for at most
@@ -37,7 +33,7 @@ impl Workers {
         let ended = time::timeout(patience, self.supervisor).await;
         let unfinished = match ended {
             Ok(_) => 0,
-            Err(_) => self.concurrency.saturating_sub(self.slots.available_permits()),
+            Err(_) => self.record.running(),
         };
         Drained { unfinished }
     }
