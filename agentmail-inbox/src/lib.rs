@@ -13,6 +13,7 @@ mod limits;
 mod message;
 mod new_message;
 mod outcome;
+mod reconcile;
 mod retry;
 mod row;
 pub mod sql;
@@ -37,6 +38,7 @@ pub use limits::{HORIZON, LONGEST_LEASE, LONGEST_PAUSE};
 pub use message::{FinishError, FinishTransaction, Message};
 pub use new_message::NewMessage;
 pub use outcome::{Finish, Outcome};
+pub use reconcile::{Discrepancy, DiscrepancyKind, ReconcileError, Reconciled};
 pub use retry::{GiveUp, Retry};
 pub use row::{Row, RowBody};
 #[cfg(feature = "sqlite")]

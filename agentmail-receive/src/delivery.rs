@@ -121,8 +121,7 @@ impl Delivery {
     /// key.
     #[must_use]
     pub fn message_key(&self) -> MessageKey {
-        let read = || MessageKey::new(Identity::read(&self.body).ok().as_ref(), &self.body);
-        *self.message_key.get_or_init(read)
+        *self.message_key.get_or_init(|| MessageKey::of_payload(&self.body))
     }
 
     /// Returns the agent that the secret belongs to, or `None` if the secret is valid for any

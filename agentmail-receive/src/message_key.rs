@@ -47,6 +47,13 @@ impl MessageKey {
         Self(Sha256::digest(body).into())
     }
 
+    /// Returns the key of a payload, as [`Delivery::message_key`](crate::Delivery::message_key)
+    /// does: for payloads that are in a file, for example.
+    #[must_use]
+    pub fn of_payload(body: &[u8]) -> Self {
+        Self::new(Identity::read(body).ok().as_ref(), body)
+    }
+
     /// Returns the key with these bytes, for example from a database.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
@@ -106,7 +113,7 @@ mod tests {
     use super::*;
 
     fn key(body: &[u8]) -> MessageKey {
-        MessageKey::new(Identity::read(body).ok().as_ref(), body)
+        MessageKey::of_payload(body)
     }
 
     #[test]
