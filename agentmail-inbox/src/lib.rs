@@ -13,6 +13,8 @@ mod limits;
 mod message;
 mod new_message;
 mod outcome;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod reconcile;
 mod retry;
 mod row;
@@ -38,6 +40,8 @@ pub use limits::{HORIZON, LONGEST_LEASE, LONGEST_PAUSE};
 pub use message::{FinishError, FinishTransaction, Message};
 pub use new_message::NewMessage;
 pub use outcome::{Finish, Outcome};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresConfig, PostgresError, PostgresErrorKind, PostgresStore};
 pub use reconcile::{Discrepancy, DiscrepancyKind, ReconcileError, Reconciled};
 pub use retry::{GiveUp, Retry};
 pub use row::{Row, RowBody};

@@ -27,3 +27,13 @@ UPDATE agentmail_inbox
 SET state = 2, due_at = CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER),
     take_token = NULL, reason = NULL
 WHERE id = ?1 AND takes = ?2 AND state = 1";
+
+/// Records a message as done on PostgreSQL.
+///
+/// Run it in the database of the inbox. While your transaction is open, it keeps a lock on the row
+/// of the message, and no worker takes it.
+#[cfg(feature = "postgres")]
+pub const POSTGRES_FINISH: &str = "\
+UPDATE agentmail_inbox
+SET state = 2, due_at = clock_timestamp(), take_token = NULL, reason = NULL
+WHERE id = $1 AND takes = $2 AND state = 1";

@@ -1,0 +1,15 @@
+//! What the proofs of the durable inbox share: servers, senders, and kills.
+#![forbid(unsafe_code)]
+
+mod fault;
+mod node;
+mod postgres_server;
+mod proxy;
+pub mod sender;
+pub mod signal;
+
+pub use fault::{Fault, FaultPoints, Moment, one_line};
+pub use node::Node;
+pub use postgres_server::PostgresServer;
+pub use proxy::Proxy;
+pub use sender::Sender;
