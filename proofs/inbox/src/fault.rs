@@ -59,7 +59,8 @@ impl FaultPoints {
         let fewest = points.values().min()?;
         let few: Vec<_> = points.iter().filter(|(_, kills)| *kills <= &(fewest + 2)).collect();
         let ((statement, moment), _) = random.choice(few)?;
-        let nth = random.u32(1..40);
+        // A statement of the start runs once in a process.
+        let nth = if random.bool() { 1 } else { random.u32(1..60) };
         Some(Fault { statement: statement.clone(), moment: *moment, nth })
     }
 

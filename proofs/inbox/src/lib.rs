@@ -5,6 +5,7 @@ mod fault;
 mod node;
 mod postgres_server;
 mod proxy;
+/// Deliveries, as the service sends them.
 pub mod sender;
 pub mod signal;
 
