@@ -54,4 +54,7 @@ pub use state::{Counts, State};
 pub use store::{BoxError, InboxStore, Page, Pruning, Stored};
 pub use take::{Take, TakeToken, Taken};
 pub use telemetry::InboxStats;
+#[cfg(feature = "postgres")]
+#[doc(no_inline)]
+pub use tokio_postgres;
 pub use worker::{Drained, Tried, Worker, Workers};

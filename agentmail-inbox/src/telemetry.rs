@@ -197,7 +197,7 @@ pub(crate) fn unreadable(id: i64, reason: &str) {
 }
 
 /// A request gave up waiting, and its message was stored afterwards.
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub(crate) fn stored_unseen() {
     tracing::debug!(target: TARGET, "stored, but the request did not wait for it");
 }

@@ -13,7 +13,7 @@ use super::{
     rows,
     statements::STORE,
 };
-use crate::{new_message::NewMessage, store::Stored};
+use crate::{new_message::NewMessage, store::Stored, telemetry};
 
 /// How many statements store at the same time.
 const AT_ONCE: usize = 4;
@@ -154,8 +154,9 @@ impl Writer {
                     Ok(all) => Ok(all.by_ref().take(job.messages.len()).collect()),
                     Err(error) => Err(error.clone()),
                 };
-                // The caller may have given up. Its messages are stored.
-                _ = job.stored.send(own);
+                if let Err(Ok(_)) = job.stored.send(own) {
+                    telemetry::stored_unseen();
+                }
             }
         }
     }

@@ -178,25 +178,22 @@ pub(super) const COUNTS: &str = "
     UNION ALL SELECT 1::smallint, count(*) FROM agentmail_inbox WHERE state = 1
     UNION ALL SELECT state, count(*) FROM agentmail_inbox WHERE state >= 2 GROUP BY state";
 
-/// Returns for how many seconds the first due message has been due.
+/// Returns for how many seconds the first due message has been due: 0 if the clock was set back.
 pub(super) const OLDEST_DUE: &str = "
     WITH due AS (
-        (SELECT id, due_at, received_at, redriven_at FROM agentmail_inbox
-         WHERE state = 0 AND due_at <= now() ORDER BY due_at, id LIMIT 1)
+        (SELECT due_at FROM agentmail_inbox WHERE state = 0 AND due_at <= now()
+         ORDER BY due_at LIMIT 1)
         UNION ALL
-        (SELECT id, due_at, received_at, redriven_at FROM agentmail_inbox
-         WHERE state = 1 AND due_at <= now() ORDER BY due_at, id LIMIT 1)
+        (SELECT due_at FROM agentmail_inbox WHERE state = 1 AND due_at <= now()
+         ORDER BY due_at LIMIT 1)
         UNION ALL
-        (SELECT id, due_at, received_at, redriven_at FROM agentmail_inbox
-         WHERE state = 0 AND due_at > now() + interval '25 hours' ORDER BY due_at, id LIMIT 1)
+        (SELECT now() FROM agentmail_inbox WHERE state = 0 AND due_at > now() + interval '25 hours'
+         LIMIT 1)
         UNION ALL
-        (SELECT id, due_at, received_at, redriven_at FROM agentmail_inbox
-         WHERE state = 1 AND due_at > now() + interval '25 hours' ORDER BY due_at, id LIMIT 1)
+        (SELECT now() FROM agentmail_inbox WHERE state = 1 AND due_at > now() + interval '25 hours'
+         LIMIT 1)
     )
-    SELECT extract(epoch FROM LEAST(
-        now() - due_at, now() - GREATEST(received_at, redriven_at)
-    ))::double precision
-    FROM due ORDER BY due_at, id LIMIT 1";
+    SELECT extract(epoch FROM now() - min(due_at))::double precision FROM due";
 
 /// The condition of a filter: id, key, state, kind, agent key, arrival from, arrival before.
 macro_rules! matches {

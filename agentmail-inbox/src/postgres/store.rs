@@ -29,6 +29,7 @@ use crate::{
     state::{Counts, State},
     store::{BoxError, InboxStore, Page, Pruning, Stored},
     take::{Take, Taken},
+    telemetry,
 };
 
 /// Keeps messages in a PostgreSQL database, for any number of processes.
@@ -205,9 +206,13 @@ impl PostgresStore {
 
     /// Makes rows dead that cannot be read.
     async fn bury(&self, unreadable: Vec<(Lease, String)>) -> Result<(), PostgresError> {
-        let dead = |(lease, reason): (Lease, String)| Finish::new(lease, Outcome::dead(&reason));
-        let finished: Vec<_> = unreadable.into_iter().map(dead).collect();
-        self.end(&finished).await.map(drop)
+        let dead = |(lease, reason): &(Lease, String)| Finish::new(*lease, Outcome::dead(reason));
+        let finished: Vec<_> = unreadable.iter().map(dead).collect();
+        self.end(&finished).await?;
+        for (lease, reason) in unreadable {
+            telemetry::unreadable(lease.id().get(), &reason);
+        }
+        Ok(())
     }
 
     async fn end(&self, finished: &[Finish]) -> Result<Vec<LeaseState>, PostgresError> {
@@ -333,8 +338,8 @@ impl InboxStore for PostgresStore {
     async fn oldest_due(&self) -> Result<Option<Duration>, BoxError> {
         let rows = self.shared.connections.slow_query(statements::OLDEST_DUE, &[]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
-        let age: f64 = row.try_get(0)?;
-        Ok(Some(Duration::try_from_secs_f64(age).unwrap_or_default()))
+        let age: Option<f64> = row.try_get(0)?;
+        Ok(age.map(|age| Duration::try_from_secs_f64(age).unwrap_or_default()))
     }
 
     async fn list(&self, filter: Filter, page: Page) -> Result<Vec<Row>, BoxError> {
