@@ -220,7 +220,12 @@ impl PostgresStore {
             return Ok(Vec::new());
         }
         let leases: Vec<_> = finished.iter().map(Finish::lease).collect();
-        let (ids, takes) = columns(&leases);
+        // Of two outcomes of one attempt, the first one is recorded. The statement would choose any.
+        let mut seen = HashSet::new();
+        let finished: Vec<_> =
+            finished.iter().filter(|finish| seen.insert(finish.lease())).collect();
+        let recorded: Vec<_> = finished.iter().map(|finish| finish.lease()).collect();
+        let (ids, takes) = columns(&recorded);
         let (mut states, mut pauses, mut reasons, mut began) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for finish in finished {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use agentmail_inbox::{
     PostgresConfig, PostgresStore, RowId,
-    testing::{StoreFixture, StoreTest},
+    testing::{StoreFixture, StoreTest, WorkerTest},
 };
 use agentmail_inbox_proofs::PostgresServer;
 use tokio_postgres::{Client, NoTls};
@@ -73,4 +73,9 @@ impl StoreFixture for OnPostgres {
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_follows_the_rules() {
     StoreTest::new().run(&mut OnPostgres::new().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_on_postgres_keep_their_promises() {
+    WorkerTest::new().run(&mut OnPostgres::new().await).await;
 }
