@@ -1,7 +1,6 @@
-use tokio_postgres::{
-    Config,
-    config::{Host, SslMode},
-};
+#[cfg(feature = "postgres-tls")]
+use tokio_postgres::config::Host;
+use tokio_postgres::{Config, config::SslMode};
 
 use super::error::{PostgresError, PostgresErrorKind};
 
@@ -48,6 +47,8 @@ pub(super) fn may_encrypt(config: &Config) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tokio_postgres::config::Host;
+
     use super::*;
 
     #[test]

@@ -4,14 +4,14 @@ use std::{
 };
 
 use tokio::sync::oneshot;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, types::ToSql};
 
 use super::{
     changes::Changes,
     connections::Connections,
     error::{PostgresError, PostgresErrorKind},
     rows,
-    statements::STORE,
+    statements::{STORE, STORE_ONE},
 };
 use crate::{new_message::NewMessage, store::Stored, telemetry};
 
@@ -113,6 +113,37 @@ impl Batches {
     }
 
     async fn insert_all(&self, messages: &[&NewMessage]) -> Result<Vec<Stored>> {
+        let inserted = match messages {
+            [message] => self.insert_one(message).await?,
+            _ => self.insert_many(messages).await?,
+        };
+        let mut new: HashSet<_> = inserted.iter().filter_map(|row| rows::key(row, 0)).collect();
+        if !new.is_empty() {
+            self.changes.announce();
+        }
+        // Of two messages with one key, the first one is new.
+        let stored = |key| if new.remove(&key) { Stored::New } else { Stored::Known };
+        Ok(messages.iter().map(|message| message.key()).map(stored).collect())
+    }
+
+    async fn insert_one(&self, message: &NewMessage) -> Result<Vec<Row>> {
+        let (key, body) = (message.key(), message.body());
+        let (key, body) = (&key.as_bytes()[..], &body[..]);
+        let agent = message.agent_key().map(|key| &key[..]);
+        let parameters: [&(dyn ToSql + Sync); 8] = [
+            &key,
+            &message.kind(),
+            &agent,
+            &message.agent_id(),
+            &message.message_id(),
+            &body,
+            &rows::seconds(message.fresh_for()),
+            &message.trace_parent(),
+        ];
+        self.connections.query(STORE_ONE, &parameters).await
+    }
+
+    async fn insert_many(&self, messages: &[&NewMessage]) -> Result<Vec<Row>> {
         let keys: Vec<_> = messages.iter().map(|message| message.key()).collect();
         let key_bytes: Vec<&[u8]> = keys.iter().map(|key| &key.as_bytes()[..]).collect();
         let kinds: Vec<_> = messages.iter().map(|message| message.kind()).collect();
@@ -126,14 +157,7 @@ impl Batches {
         let traces: Vec<_> = messages.iter().map(|message| message.trace_parent()).collect();
         let parameters: [&(dyn ToSql + Sync); 8] =
             [&key_bytes, &kinds, &agents, &agent_ids, &message_ids, &bodies, &fresh_for, &traces];
-        let inserted = self.connections.query(STORE, &parameters).await?;
-        let mut new: HashSet<_> = inserted.iter().filter_map(|row| rows::key(row, 0)).collect();
-        if !new.is_empty() {
-            self.changes.announce();
-        }
-        // Of two messages with one key, the first one is new.
-        let stored = |key| if new.remove(&key) { Stored::New } else { Stored::Known };
-        Ok(keys.into_iter().map(stored).collect())
+        self.connections.query(STORE, &parameters).await
     }
 }
 

@@ -108,16 +108,16 @@ impl fmt::Display for PostgresError {
             Kind::NotReady => "the PostgreSQL server is starting or stopping",
             Kind::Authentication => "the PostgreSQL server refuses the user name or password",
             Kind::Tls => "the PostgreSQL server cannot be reached over TLS",
-            Kind::UnknownDatabase => "the database in the address of the PostgreSQL server does not exist",
+            Kind::UnknownDatabase => "the database of the PostgreSQL server does not exist",
             Kind::Permission => "the user of the PostgreSQL server lacks a permission",
             Kind::TooManyConnections => "the PostgreSQL server accepts no more connections",
             Kind::PoolExhausted => "all connections to the PostgreSQL server are in use",
             Kind::TimedOut => "the PostgreSQL server does not respond in time",
             Kind::ReadOnly => "the PostgreSQL server accepts no writes",
             Kind::OutOfSpace => "the PostgreSQL server has no space left",
-            Kind::FsyncOff => "the PostgreSQL server has `fsync` off, so it can lose messages that got 200",
+            Kind::FsyncOff => "the PostgreSQL server has `fsync` off, and can lose messages",
             Kind::AsynchronousCommit => {
-                "the PostgreSQL server ignores `synchronous_commit`, so it can lose messages that got 200"
+                "the PostgreSQL server ignores `synchronous_commit`, and can lose messages"
             }
             Kind::NewerSchema => "the tables of the inbox on PostgreSQL are of a newer release",
             Kind::Schema => "the tables of the inbox on PostgreSQL do not match this release",
@@ -139,12 +139,12 @@ impl Error for PostgresError {}
 impl From<ClientError> for PostgresError {
     fn from(error: ClientError) -> Self {
         if let Some(refusal) = error.as_db_error() {
-            // The primary message of PostgreSQL quotes names, never values. Its detail may quote a row.
+            // The message of PostgreSQL quotes names. Its detail may quote a row.
             let detail = format!("{} (SQLSTATE {})", refusal.message(), refusal.code().code());
             let state = Some(refusal.code().clone());
             return Self { kind: kind_of_state(refusal.code()), detail, state };
         }
-        // This text is that of the client. The sources below it may quote the address, except for an
+        // This text is that of the client. Its sources may quote the address, except for an
         // `io::Error`.
         let text = error.to_string();
         let cause = find_io(&error);

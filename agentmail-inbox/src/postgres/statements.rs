@@ -26,6 +26,14 @@ pub(super) const STORE: &str = "
     ON CONFLICT (message_key) DO NOTHING
     RETURNING message_key";
 
+/// Stores one message. It is faster than [`STORE`] where nothing else waits.
+pub(super) const STORE_ONE: &str = "
+    INSERT INTO agentmail_inbox
+        (message_key, kind, agent_key, agent_id, message_id, body, fresh_for, trace_parent)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    ON CONFLICT (message_key) DO NOTHING
+    RETURNING message_key";
+
 /// Takes messages. A message beyond the horizon is due too: the clock was set back. It has a branch
 /// of its own, so that the others read the first entries of an index only.
 macro_rules! take {
@@ -72,7 +80,8 @@ macro_rules! take {
                 attempts = LEAST(m.attempts, 2147483646) + 1,
                 due_at = now() + $2::double precision * interval '1 second'
             FROM due WHERE m.id = due.id
-            RETURNING m.id, m.takes, m.message_key, m.attempts, m.trace_parent, due.interrupted, due.due_at, ",
+            RETURNING m.id, m.takes, m.message_key, m.attempts, m.trace_parent, due.interrupted,
+                      due.due_at, ",
             $body
         )
     };
@@ -211,8 +220,8 @@ macro_rules! matches {
 /// The columns that an operator sees.
 macro_rules! row {
     () => {
-        "id, message_key, kind, agent_id, message_id, state, attempts, received_at, due_at, reason, \
-         redrives, redriven_at, redriven_by"
+        "id, message_key, kind, agent_id, message_id, state, attempts, received_at, due_at, \
+         reason, redrives, redriven_at, redriven_by"
     };
 }
 

@@ -52,12 +52,12 @@ use crate::{
 /// - **Version**: PostgreSQL 12 or newer.
 /// - **Permissions**: the user may create tables in the first schema of its `search_path`, or the
 ///   tables are there: see [`PostgresConfig::without_migrations`].
-/// - **TLS** needs the feature `postgres-tls`. It trusts the certificates of the system, or those of
-///   the file in the variable `SSL_CERT_FILE`, and always checks the name. `sslmode=require` forbids
-///   a connection without TLS.
-/// - **A pooler** in front of the server must keep a session for each connection. For `PgBouncer`:
-///   `pool_mode = session`, and `options` in `ignore_startup_parameters` is not enough, because the
-///   store sets `synchronous_commit` there.
+/// - **TLS** needs the feature `postgres-tls`. It trusts the certificates of the system, or those
+///   of the file in the variable `SSL_CERT_FILE`, and always checks the name. With
+///   `sslmode=require`, there is no connection without TLS.
+/// - **A pooler** in front of the server must pass on the parameter `options` of a new connection,
+///   which sets `synchronous_commit` and the time limit of statements, and must keep a session for
+///   each connection. `PgBouncer` does neither in its mode `transaction`.
 /// - **Clock**: all times are those of the server.
 ///
 /// # When the server fails
@@ -220,7 +220,8 @@ impl PostgresStore {
             return Ok(Vec::new());
         }
         let leases: Vec<_> = finished.iter().map(Finish::lease).collect();
-        // Of two outcomes of one attempt, the first one is recorded. The statement would choose any.
+        // Of two outcomes of one attempt, the first one is recorded. The statement could choose
+        // either.
         let mut seen = HashSet::new();
         let finished: Vec<_> =
             finished.iter().filter(|finish| seen.insert(finish.lease())).collect();

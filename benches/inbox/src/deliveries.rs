@@ -15,10 +15,9 @@ pub(crate) const SECRET: &str = "whsec_of_the_load";
 
 /// Returns the body of a message, 500 bytes long.
 pub(crate) fn body(number: u64) -> String {
-    let mut body = format!(
-        r#"{{"type":"mail.received","agent_id":"agent-{}","message_id":"m-{number:016x}","subject":""#,
-        number % 16
-    );
+    let agent = number % 16;
+    let ids = format!(r#""agent_id":"agent-{agent}","message_id":"m-{number:016x}""#);
+    let mut body = format!(r#"{{"type":"mail.received",{ids},"subject":""#);
     while body.len() < 498 {
         body.push('x');
     }
@@ -41,7 +40,8 @@ pub(crate) fn sign(number: u32, file: &Path) -> Result<(), BoxError> {
     for _ in 0..number {
         let body = body(fastrand::u64(..));
         let mut request = String::from(
-            "POST /agentmail/webhook HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n",
+            "POST /agentmail/webhook HTTP/1.1\r\nHost: localhost\r\n\
+             Content-Type: application/json\r\n",
         );
         for (name, value) in signer.sign(UnixTime::now(), body.as_bytes()).headers() {
             write!(request, "{name}: {value}\r\n")?;

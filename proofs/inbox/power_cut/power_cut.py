@@ -155,9 +155,9 @@ def main():
     parser.add_argument("--messages", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    build = ["cargo", "build", "-q", "--locked", "-p", "agentmail-inbox-proofs", "--bin", "power_cut"]
+    build = ["cargo", "build", "-q", "--locked", "-p", "agentmail-inbox-proofs", "--bin", "inbox_power_cut"]
     subprocess.run(build, cwd=ROOT, check=True)
-    binary = os.path.join(ROOT, "target", "debug", "power_cut")
+    binary = os.path.join(ROOT, "target", "debug", "inbox_power_cut")
     chance = random.Random(arguments.seed)
     failed = False
     with tempfile.TemporaryDirectory() as folder:

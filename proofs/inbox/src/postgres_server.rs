@@ -22,8 +22,8 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// Starts a server with these settings, for example `["max_connections=20"]`, and waits until it
-    /// accepts connections.
+    /// Starts a server with these settings, for example `["max_connections=20"]`, and waits until
+    /// it accepts connections.
     ///
     /// # Errors
     ///

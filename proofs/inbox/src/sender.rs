@@ -63,11 +63,10 @@ impl Sender {
         self.shared.retries.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until each message got 200.
-    pub fn join(self) {
-        for thread in self.threads {
-            thread.join().expect("a sender does not panic");
-        }
+    /// Waits until each message got 200. Returns whether no sender has panicked.
+    #[must_use]
+    pub fn join(self) -> bool {
+        self.threads.into_iter().all(|thread| thread.join().is_ok())
     }
 }
 
@@ -101,10 +100,9 @@ impl Shared {
 #[must_use]
 pub fn body(message: u32) -> String {
     let text = "x".repeat(300);
-    format!(
-        r#"{{"type":"mail.received","agent_id":"agent-{}","message_id":"m-{message}","text":"{text}"}}"#,
-        message % 7
-    )
+    let agent = message % 7;
+    let ids = format!(r#""agent_id":"agent-{agent}","message_id":"m-{message}""#);
+    format!(r#"{{"type":"mail.received",{ids},"text":"{text}"}}"#)
 }
 
 /// Sends a delivery on a connection that stays open. The error is the status, or the kind of error.

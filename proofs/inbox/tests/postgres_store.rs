@@ -325,9 +325,9 @@ async fn a_server_that_restarts_is_used_again_and_nothing_is_lost() {
 
     for round in 0..2 {
         if round == 0 {
-            server.stop().unwrap()
+            server.stop().unwrap();
         } else {
-            server.kill().unwrap()
+            server.kill().unwrap();
         }
         assert!(store.store(vec![message(100)]).await.is_err());
         server.resume().unwrap();

@@ -63,12 +63,7 @@ async fn drained(pool: &PgPool, began: Instant, left: &'static str) -> Result<f6
     }
 }
 
-async fn inbox(
-    url: &str,
-    pool: &PgPool,
-    round: u64,
-    concurrency: usize,
-) -> Result<f64, BoxError> {
+async fn inbox(url: &str, pool: &PgPool, round: u64, concurrency: usize) -> Result<f64, BoxError> {
     let store = PostgresStore::connect(url).await?;
     let message = |number: u64| {
         let key = Sha256::digest([round.to_be_bytes(), number.to_be_bytes()].concat());
@@ -151,12 +146,9 @@ pub(crate) async fn compare(url: &str) -> Result<(), BoxError> {
     PostgresStorage::setup(&pool).await?;
     let mut rates = [Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new()];
     for round in 0..4 {
-        let [default, many] = [
-            inbox(url, &pool, round * 2, 16).await?,
-            inbox(url, &pool, round * 2 + 1, 500).await?,
-        ];
-        let [few, fast] =
-            [graphile(&pool, 16, false).await?, graphile(&pool, 500, true).await?];
+        let [default, many] =
+            [inbox(url, &pool, round * 2, 16).await?, inbox(url, &pool, round * 2 + 1, 500).await?];
+        let [few, fast] = [graphile(&pool, 16, false).await?, graphile(&pool, 500, true).await?];
         let apalis = apalis(&pool, round).await?;
         println!(
             "{JOBS} no-op jobs: inbox {default:.0}/s with 16 at once, {many:.0}/s with 500; \

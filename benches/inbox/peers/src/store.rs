@@ -72,14 +72,15 @@ pub(crate) async fn compare(url: &str) -> Result<(), BoxError> {
         for round in 0..6 {
             offset += 1_000;
             let (store, body_of_ours) = (store.clone(), body.clone());
-            let ours = rate(at_once, offset, move |key| ours(store.clone(), key, body_of_ours.clone()));
+            let ours =
+                rate(at_once, offset, move |key| ours(store.clone(), key, body_of_ours.clone()));
             let (ours, our_time) = ours.await?;
             let (pool, body) = (pool.clone(), body.clone());
             let hand = rate(at_once, offset, move |key| by_hand(pool.clone(), key, body.clone()));
             let (hand, hand_time) = hand.await?;
             println!(
-                "{at_once} waiting: inbox {ours:6.0}/s ({our_time:.2} ms), sqlx INSERT {hand:6.0}/s \
-                 ({hand_time:.2} ms), ratio {:.2}",
+                "{at_once} waiting: inbox {ours:6.0}/s ({our_time:.2} ms), \
+                 sqlx INSERT {hand:6.0}/s ({hand_time:.2} ms), ratio {:.2}",
                 ours / hand
             );
             if round > 0 {

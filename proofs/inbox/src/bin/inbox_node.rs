@@ -4,7 +4,10 @@
 //! | --- | --- |
 //! | `STORE` | the path of a SQLite file, or the address of a PostgreSQL server |
 //! | `LISTEN` | the address |
-//! | `EFFECTS` | a file. Each attempt adds a line to it: the key of the message, the id of the process. If it is not set, the effect is a row in the database of the inbox, in the transaction that records the message as done |
+//! | `EFFECTS` | a file: each attempt adds the key of the message and the id of the process |
+//!
+//! Without `EFFECTS`, the effect is a row in the database of the inbox, in the transaction that
+//! records the message as done.
 #![forbid(unsafe_code)]
 
 use std::{env, fs::File, io::Write, process, sync::Arc, time::Duration};

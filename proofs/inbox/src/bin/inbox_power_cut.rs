@@ -1,8 +1,8 @@
 //! Stores messages, and prints the key of each one that would have got 200, for `power_cut.py`.
 //!
 //! ```sh
-//! power_cut store inbox|off|normal FILE MESSAGES
-//! power_cut list FILE
+//! inbox_power_cut store inbox|off|normal FILE MESSAGES
+//! inbox_power_cut list FILE
 //! ```
 //!
 //! `off` and `normal` are controls: the same table, written with less durable settings of SQLite.
@@ -112,6 +112,6 @@ async fn main() -> Result<(), BoxError> {
             control(path, setting, messages.parse()?).await
         }
         ["list", path] => list(path).await,
-        _ => Err("usage: power_cut store inbox|off|normal FILE MESSAGES | list FILE".into()),
+        _ => Err("usage: inbox_power_cut store inbox|off|normal FILE MESSAGES | list FILE".into()),
     }
 }

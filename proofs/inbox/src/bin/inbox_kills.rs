@@ -1,7 +1,7 @@
 //! Kills receivers, and the PostgreSQL server, while a sender delivers messages.
 //!
 //! ```sh
-//! kills sqlite|postgres effect|twice [MESSAGES]
+//! inbox_kills sqlite|postgres effect|twice [MESSAGES]
 //! ```
 //!
 //! `effect`: the effect is in the transaction that records a message as done. `twice`: the effect
@@ -69,7 +69,7 @@ fn main() -> Result<(), BoxError> {
     let twice = match arguments.next().as_deref() {
         Some("effect") => false,
         Some("twice") => true,
-        _ => return Err("usage: kills sqlite|postgres effect|twice [MESSAGES]".into()),
+        _ => return Err("usage: inbox_kills sqlite|postgres effect|twice [MESSAGES]".into()),
     };
     let messages = arguments.next().map_or(Ok(100_000), |number| number.parse())?;
     let folder = env::temp_dir().join(format!("agentmail-kills-{}", process::id()));
@@ -168,7 +168,9 @@ fn run(kind: &str, twice: bool, messages: u32, folder: &Path) -> Result<bool, Bo
         node.restart(None, None)?;
     }
     let retries = sender.retries();
-    sender.join();
+    if !sender.join() {
+        return Err("a sender has panicked".into());
+    }
     let total = usize::try_from(messages)?;
     let done = "SELECT CAST(count(*) AS text) FROM agentmail_inbox WHERE state = 2";
     let waited = Instant::now();
@@ -200,7 +202,8 @@ fn run(kind: &str, twice: bool, messages: u32, folder: &Path) -> Result<bool, Bo
     let repeated = effects.times.values().filter(|processes| processes.len() > 1).count();
     let kinds = points.counts();
     println!(
-        "{kind}, {}: {messages} messages got 200, each tenth was sent twice; {:.0} s; {kills} kills of a receiver{}",
+        "{kind}, {}: {messages} messages got 200, each tenth was sent twice; {:.0} s; \
+         {kills} kills of a receiver{}",
         if twice { "effects in a file" } else { "`finish_in`" },
         began.elapsed().as_secs_f64(),
         outages.map_or_else(String::new, |outages| format!(
