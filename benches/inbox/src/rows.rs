@@ -85,7 +85,8 @@ pub(crate) async fn compare(small: &Path, large: &Path) -> Result<(), BoxError> 
         let [rate_few, rate_many] = rates[..] else { return Err("two stores".into()) };
         println!(
             "store {few:.0} and {many:.0} us, ratio {:.2}; \
-             take {take_few:.0} and {take_many:.0} us, ratio {:.2}; groups {rate_few:.0} and {rate_many:.0}/s, ratio {:.2}; \
+             take {take_few:.0} and {take_many:.0} us, ratio {:.2}; \
+             groups {rate_few:.0} and {rate_many:.0}/s, ratio {:.2}; \
              the disk syncs {syncs:.0}/s",
             many / few,
             take_many / take_few,

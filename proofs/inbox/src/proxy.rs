@@ -16,7 +16,8 @@ use crate::{
     signal,
 };
 
-/// Forwards the connections between one process and a PostgreSQL server, and kills the process at a statement.
+/// Forwards the connections between one process and a PostgreSQL server, and kills the process at
+/// a statement.
 ///
 /// It reads the messages of both sides. "Before" means that the server never gets the statement.
 /// "After" means that the server has carried it out, and that the process gets no byte of the
