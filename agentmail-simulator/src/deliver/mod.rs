@@ -1,0 +1,10 @@
+//! From a pending delivery to the endpoint, with the faults that were asked for.
+
+mod attempt;
+mod body;
+mod client;
+mod dispatcher;
+mod prepare;
+mod recode;
+
+pub(crate) use dispatcher::dispatch;
