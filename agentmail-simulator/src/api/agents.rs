@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use crate::{
     api::App,
     error::Problem,
+    record::Object,
     server::{Json, Operator},
 };
 
@@ -58,7 +59,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Operator) -> Json<Agent
 pub(super) async fn create(
     State(app): State<Arc<App>>,
     _: Operator,
-    Json(NewAgent { agent_id, token }): Json<NewAgent>,
+    Json(Object(NewAgent { agent_id, token })): Json<Object<NewAgent>>,
 ) -> Result<impl IntoResponse, Problem> {
     let (token, is_new) = app.service.agent(&agent_id, token).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };

@@ -9,7 +9,7 @@ use crate::{
     api::App,
     error::Problem,
     fault::{Fault, FaultPlan},
-    record::schema,
+    record::{Object, schema},
     server::{Json, Query, Scope},
 };
 
@@ -68,7 +68,7 @@ pub(super) async fn put(
     State(app): State<Arc<App>>,
     scope: Scope,
     _: Query<FaultsQuery>,
-    Json(settings): Json<FaultSettings>,
+    Json(Object(settings)): Json<Object<FaultSettings>>,
 ) -> Result<Json<Faults>, Problem> {
     let agent_id = scope.agent()?;
     let FaultSettings { fault, probability, seed, first_attempts } = settings;

@@ -12,7 +12,7 @@ use crate::{
     api::App,
     error::Problem,
     inbound::{Flags, InboundMail},
-    record::Message,
+    record::{Message, Object},
     server::{Json, Query, Scope, read_body},
     settings::Settings,
     time::now,
@@ -65,7 +65,7 @@ pub(super) async fn post(
     let body = read_body(request, Settings::MAIL_BYTES, lines).await?;
     let message = match body.media_type.as_deref() {
         Some("application/json") => {
-            let Json(mail) = Json::<InboundMail>::read(&body.bytes)?;
+            let Json(Object(mail)) = Json::<Object<InboundMail>>::read(&body.bytes)?;
             app.service.receive(&agent_id, mail).await?
         }
         None

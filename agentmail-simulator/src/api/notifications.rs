@@ -6,7 +6,7 @@ use crate::{
     api::{App, check_url},
     error::Problem,
     inbound::is_address,
-    record::Rule,
+    record::{Object, Rule},
     server::{AgentCaller, Json},
 };
 
@@ -36,8 +36,9 @@ pub(super) async fn get(
 pub(super) async fn put(
     State(app): State<Arc<App>>,
     AgentCaller(agent_id): AgentCaller,
-    Json(rules): Json<Vec<Rule>>,
+    Json(rules): Json<Vec<Object<Rule>>>,
 ) -> Result<Json<Vec<Rule>>, Problem> {
+    let rules: Vec<_> = rules.into_iter().map(|Object(rule)| rule).collect();
     check(&rules, app.service.settings.loopback_only)?;
     app.service.write(|state| state.set_rules(&agent_id, rules.clone())).await??;
     Ok(Json(rules))
@@ -126,6 +127,13 @@ mod tests {
             ("an empty id", r#"[{"id":" "}]"#, Some("[0].id")),
             ("no id", r#"[{"name":"a"}]"#, Some("[0]")),
             ("a number for an id", r#"[{"id":1}]"#, Some("[0].id")),
+            ("a list for a rule", r#"[["a"]]"#, Some("[0]")),
+            ("a list for filters", r#"[{"id":"a","filters":[]}]"#, Some("[0].filters")),
+            (
+                "a list for a channel",
+                r#"[{"id":"a","channels":{"webhook":[true]}}]"#,
+                Some("[0].channels.webhook"),
+            ),
             ("an unknown field", r#"[{"id":"a","filter":{}}]"#, Some("[0].filter")),
             (
                 "a list of another type",
@@ -149,7 +157,10 @@ mod tests {
             ),
         ] {
             let result =
-                Json::<Vec<Rule>>::read(rules.as_bytes()).and_then(|Json(it)| check(&it, false));
+                Json::<Vec<Object<Rule>>>::read(rules.as_bytes()).and_then(|Json(rules)| {
+                    let rules: Vec<_> = rules.into_iter().map(|Object(rule)| rule).collect();
+                    check(&rules, false)
+                });
 
             let refused = result.err();
             assert_eq!(refused.as_ref().and_then(|it| it.field.as_deref()), field, "{name}");

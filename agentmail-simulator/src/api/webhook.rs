@@ -10,7 +10,7 @@ use crate::{
     api::App,
     error::Problem,
     random,
-    record::Webhook,
+    record::{Object, Webhook},
     server::{AgentCaller, Json},
 };
 
@@ -48,7 +48,7 @@ pub(super) struct WebhookView {
 pub(super) async fn put(
     State(app): State<Arc<App>>,
     AgentCaller(agent_id): AgentCaller,
-    Json(settings): Json<WebhookSettings>,
+    Json(Object(settings)): Json<Object<WebhookSettings>>,
 ) -> Result<Json<WebhookView>, Problem> {
     let WebhookSettings { url, enabled, rotate_secret } = settings;
     if let Some(url) = &url {

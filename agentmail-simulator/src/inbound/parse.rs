@@ -30,10 +30,12 @@ pub(crate) fn parse(raw: &[u8]) -> Result<Parsed, NotAMessage> {
     Ok(Parsed { sender: sender.map(str::to_owned), subject: subject.map(subject::decode) })
 }
 
-/// Whether the first line is a header field: a name of printable ASCII, and a colon.
+/// Whether the first line is a header field: a name, and a colon.
 fn begins_with_a_field(raw: &[u8]) -> bool {
     let name = raw.split(|&byte| byte == b':').next().unwrap_or_default();
-    name.len() < raw.len() && !name.is_empty() && name.iter().all(u8::is_ascii_graphic)
+    name.len() < raw.len()
+        && !name.is_empty()
+        && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
 }
 
 #[cfg(test)]
@@ -69,7 +71,7 @@ mod tests {
 
     #[test]
     fn refuses_what_has_no_header_field() {
-        for raw in [&b""[..], b"\r\n\r\nbody", b"no header here", b"a name: b"] {
+        for raw in [&b""[..], b"\r\n\r\nbody", b"no header here", b"a name: b", b"{\"from\":1}"] {
             assert_eq!(parse(raw), Err(NotAMessage), "{}", String::from_utf8_lossy(raw));
         }
     }

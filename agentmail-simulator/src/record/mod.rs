@@ -5,6 +5,7 @@ mod attempt;
 mod delivery;
 mod event;
 mod message;
+mod object;
 mod outbox;
 mod rule;
 pub(crate) mod schema;
@@ -14,5 +15,6 @@ pub(crate) use attempt::{Attempt, Exchange, Header, Made, Purpose, Request, Resp
 pub(crate) use delivery::{Delivery, KeptSignature, State};
 pub(crate) use event::{Event, Kind};
 pub(crate) use message::{FailedFilter, Message, Route};
+pub(crate) use object::Object;
 pub(crate) use outbox::OutboxMail;
 pub(crate) use rule::{Channels, EmailChannel, Filters, Rule, WebhookChannel};

@@ -1,6 +1,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::record::object::{object, optional_object};
+
 /// A notification rule. Each enabled rule whose filters match a mail routes it to its channels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -14,9 +16,9 @@ pub(crate) struct Rule {
     pub(crate) name: String,
     #[serde(default = "enabled")]
     pub(crate) enabled: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub(crate) filters: Filters,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub(crate) channels: Channels,
 }
 
@@ -44,9 +46,9 @@ pub(crate) struct Filters {
 #[serde(deny_unknown_fields)]
 #[schema(as = Channels)]
 pub(crate) struct Channels {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_object")]
     pub(crate) webhook: Option<WebhookChannel>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_object")]
     pub(crate) email: Option<EmailChannel>,
 }
 
