@@ -12,8 +12,19 @@ static UNSIGNED: HeaderName = HeaderName::from_static(WebhookHeader::Unsigned.na
 /// Returns what the checks and the log need of a request besides the values of its headers.
 pub(crate) fn head(request: &HttpRequest) -> RequestHead<'_> {
     let coding = request.headers().get(CONTENT_ENCODING);
-    RequestHead::new(request.path(), request)
-        .with_content_encoding(coding.is_some_and(|coding| coding.as_bytes() != b"identity"))
+    let head = RequestHead::new(request.path(), request);
+    #[cfg(feature = "diagnose")]
+    let head = head.with_header_reader(read_all);
+    head.with_content_encoding(coding.is_some_and(|coding| coding.as_bytes() != b"identity"))
+}
+
+/// Passes each header to `take`.
+#[cfg(feature = "diagnose")]
+fn read_all(request: &dyn std::any::Any, take: &mut dyn FnMut(&str, &[u8])) {
+    let headers = request.downcast_ref::<HttpRequest>().map(HttpRequest::headers);
+    for (name, value) in headers.into_iter().flatten() {
+        take(name.as_str(), value.as_bytes());
+    }
 }
 
 /// Returns every value of a header.

@@ -41,9 +41,16 @@ pub use rejection::WebhookRejection;
 #[cfg(feature = "cache")]
 #[doc(inline)]
 pub use agentmail_receive::CachedLookup;
+/// Names the cause of a refusal, for development.
+#[cfg(feature = "diagnose")]
+#[doc(inline)]
+pub use agentmail_receive::diagnosis;
 #[cfg(feature = "cache")]
 #[doc(inline)]
 pub use agentmail_receive::{CacheConfig, LookupStats};
+#[cfg(feature = "diagnose")]
+#[doc(inline)]
+pub use agentmail_receive::{DiagnosisConfig, SecretText};
 #[doc(inline)]
 pub use agentmail_receive::{
     MessageKey, Refusal, RefusalResponse, SecretFile, Source, Tenant, WebhookConfig, path_segment,

@@ -16,9 +16,20 @@ pub(crate) fn head(parts: &Parts) -> RequestHead<'_> {
     let has = |name: HeaderName, is: fn(&[u8]) -> bool| {
         parts.headers.get(name).is_some_and(|value| is(value.as_bytes()))
     };
-    RequestHead::new(parts.uri.path(), parts)
-        .with_content_encoding(has(CONTENT_ENCODING, |coding| coding != b"identity"))
+    let head = RequestHead::new(parts.uri.path(), parts);
+    #[cfg(feature = "diagnose")]
+    let head = head.with_header_reader(read_all);
+    head.with_content_encoding(has(CONTENT_ENCODING, |coding| coding != b"identity"))
         .with_expect_continue(has(EXPECT, |value| value.eq_ignore_ascii_case(b"100-continue")))
+}
+
+/// Passes each header to `take`.
+#[cfg(feature = "diagnose")]
+fn read_all(parts: &dyn std::any::Any, take: &mut dyn FnMut(&str, &[u8])) {
+    let headers = parts.downcast_ref::<Parts>().map(|parts| &parts.headers);
+    for (name, value) in headers.into_iter().flatten() {
+        take(name.as_str(), value.as_bytes());
+    }
 }
 
 /// Returns every value of a header.

@@ -45,9 +45,16 @@ pub use serve::serve;
 #[cfg(feature = "cache")]
 #[doc(inline)]
 pub use agentmail_receive::CachedLookup;
+/// Names the cause of a refusal, for development.
+#[cfg(feature = "diagnose")]
+#[doc(inline)]
+pub use agentmail_receive::diagnosis;
 #[cfg(feature = "cache")]
 #[doc(inline)]
 pub use agentmail_receive::{CacheConfig, LookupStats};
+#[cfg(feature = "diagnose")]
+#[doc(inline)]
+pub use agentmail_receive::{DiagnosisConfig, SecretText};
 #[doc(inline)]
 pub use agentmail_receive::{
     MessageKey, Refusal, RefusalResponse, SecretFile, Source, Tenant, WebhookConfig, path_segment,

@@ -3,6 +3,11 @@ use std::{fmt, sync::Arc, time::Duration};
 use agentmail_verify::{Clock, SystemClock, UnixTime, Verifier};
 use tokio::sync::watch;
 
+#[cfg(feature = "diagnose")]
+use crate::{
+    diagnosis::{DiagnosisConfig, Switch},
+    telemetry,
+};
 use crate::{
     refusal::Refusal,
     response::{RefusalResponse, RefusalStyle},
@@ -24,6 +29,7 @@ use crate::{
 /// | [`with_lookup_timeout`](Self::with_lookup_timeout) | 5 seconds |
 /// | [`with_clock`](Self::with_clock) | the system's clock |
 /// | [`with_problem_details`](Self::with_problem_details) | off: the body of a refusal is empty |
+#[cfg_attr(feature = "diagnose", doc = "| [`with_diagnosis`](Self::with_diagnosis) | off |")]
 /// | [`with_refusal_response`](Self::with_refusal_response) | none |
 #[derive(Debug, Clone)]
 #[must_use]
@@ -39,6 +45,8 @@ struct Settings {
     lookup_timeout: Duration,
     clock: SharedClock,
     style: Arc<RefusalStyle>,
+    #[cfg(feature = "diagnose")]
+    diagnosis: Option<Arc<Switch>>,
 }
 
 impl WebhookConfig {
@@ -53,6 +61,8 @@ impl WebhookConfig {
                 lookup_timeout: Duration::from_secs(5),
                 clock: SharedClock(Arc::new(SystemClock)),
                 style: Arc::default(),
+                #[cfg(feature = "diagnose")]
+                diagnosis: None,
             }),
         }
     }
@@ -88,6 +98,44 @@ impl WebhookConfig {
     /// failed. If it is off, all refusals with the same status have the same response.
     pub fn with_problem_details(self, enabled: bool) -> Self {
         self.set_style(|style| style.problem_details = enabled)
+    }
+
+    /// Looks for the cause of each delivery that is refused with 403, and puts it into the log and
+    /// into the response. It also turns [`with_problem_details`](Self::with_problem_details) on.
+    ///
+    /// Use it only during development: the response helps an attacker as it helps you. This
+    /// function logs a warning. The decision about a delivery does not change.
+    ///
+    /// - The diagnosis runs on a thread for blocking work. The response waits for it.
+    /// - At most 20 deliveries in a minute are diagnosed, one at a time. The others get the
+    ///   response that they would get without this setting.
+    /// - If the delivery is refused before its body is read, only its headers are looked at.
+    /// - Without the text of a secret ([`DiagnosisConfig::with_secret_text`]), only changes of the
+    ///   body can be proven.
+    ///
+    /// ```
+    /// use agentmail_receive::{DiagnosisConfig, SecretText, WebhookConfig};
+    /// use agentmail_verify::Verifier;
+    ///
+    /// # let text = || -> Result<_, agentmail_receive::diagnosis::SecretTextError> {
+    /// # if false {
+    /// let text = SecretText::from_env("WEBHOOK_SIGNING_SECRET")?;
+    /// # return Ok(text);
+    /// # }
+    /// # Ok(SecretText::new("whsec_test_secret")) };
+    /// # let text = text()?;
+    /// let config = WebhookConfig::new(Verifier::new(text.secret()?));
+    /// let config = match cfg!(debug_assertions) {
+    ///     true => config.with_diagnosis(DiagnosisConfig::new().with_secret_text(text)),
+    ///     false => config,
+    /// };
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "diagnose")]
+    pub fn with_diagnosis(self, diagnosis: DiagnosisConfig) -> Self {
+        telemetry::diagnosis_is_on();
+        self.with_problem_details(true)
+            .set(|settings| settings.diagnosis = Some(Arc::new(Switch::new(diagnosis))))
     }
 
     /// Sets a hook that shapes the response to each refusal.
@@ -139,6 +187,11 @@ impl WebhookConfig {
 
     pub(crate) fn now(&self) -> UnixTime {
         self.settings.clock.0.now()
+    }
+
+    #[cfg(feature = "diagnose")]
+    pub(crate) fn diagnosis(&self) -> Option<&Arc<Switch>> {
+        self.settings.diagnosis.as_ref()
     }
 
     pub(crate) fn style(&self) -> &Arc<RefusalStyle> {

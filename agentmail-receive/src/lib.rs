@@ -8,6 +8,8 @@ mod config;
 #[cfg(feature = "dedupe")]
 pub mod dedupe;
 mod delivery;
+#[cfg(feature = "diagnose")]
+pub mod diagnosis;
 mod discard;
 mod identity;
 mod log_limit;
@@ -22,11 +24,16 @@ mod telemetry;
 
 pub use config::WebhookConfig;
 pub use delivery::Delivery;
+#[cfg(feature = "diagnose")]
+#[doc(inline)]
+pub use diagnosis::{DiagnosisConfig, SecretText};
 pub use message_key::MessageKey;
 pub use receive::Receive;
 pub use refusal::Refusal;
 pub use rejection::Rejection;
 pub use response::RefusalResponse;
+#[cfg(feature = "diagnose")]
+pub use source::HeaderReader;
 #[cfg(feature = "cache")]
 pub use source::{CacheConfig, CachedLookup, LookupStats};
 pub use source::{Lookup, RequestHead, SecretFile, Source, Tenant, path_segment};

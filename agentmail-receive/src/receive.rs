@@ -11,6 +11,8 @@ use futures_core::Stream;
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 
+#[cfg(feature = "diagnose")]
+use crate::diagnosis::{Diagnosing, Observed};
 use crate::{
     body::{poll_collect, poll_timeout},
     buffer::Buffer,
@@ -52,6 +54,8 @@ impl WebhookConfig {
         V: IntoIterator<Item = &'a [u8]>,
     {
         let mut origin = Origin::new(head.path(), head.has_content_encoding());
+        #[cfg(feature = "diagnose")]
+        origin.set_observed(Observed::new(self, &head, &values, declared_length));
         let stage = SignedHeaders::parse(values)
             .map_err(Refusal::from)
             .and_then(|headers| Stage::new(self, &head, headers, declared_length, &mut origin));
@@ -87,9 +91,17 @@ pin_project! {
 }
 
 enum Stage {
-    LookingUp { lookup: LookupFuture, headers: SignedHeaders },
+    LookingUp {
+        lookup: LookupFuture,
+        headers: SignedHeaders,
+    },
     Reading(Checked),
     Refused(Refusal),
+    #[cfg(feature = "diagnose")]
+    Diagnosing {
+        diagnosing: Diagnosing,
+        refusal: Refusal,
+    },
 }
 
 /// A delivery that has passed every check that does not need its body.
@@ -123,16 +135,50 @@ where
                     *this.stage = checked.map_or_else(Stage::Refused, Stage::Reading);
                 }
                 Stage::Reading(checked) => {
-                    let (buffer, timeout) = (this.buffer, config.body_timeout());
+                    let (buffer, timeout) = (&mut *this.buffer, config.body_timeout());
                     *this.rest = Rest::Begun;
-                    let read = ready!(poll_collect(this.body, buffer, timeout, this.deadline, cx));
+                    let read = ready!(poll_collect(
+                        this.body.as_mut(),
+                        buffer,
+                        timeout,
+                        this.deadline.as_mut(),
+                        cx
+                    ));
                     if !matches!(read, Err(Refusal::BodyTooLarge { .. })) {
                         *this.rest = Rest::Done;
                     }
+                    let body = this.buffer.take();
                     let origin = this.origin.clone();
-                    break read.and_then(|()| checked.verify(config, origin, buffer.take()));
+                    #[cfg(feature = "diagnose")]
+                    let origin = {
+                        if let Some(observed) = this.origin.observed_mut() {
+                            observed.set_body(&body);
+                        }
+                        origin.without_observed()
+                    };
+                    match read.and_then(|()| checked.verify(config, origin, body)) {
+                        Ok(delivery) => break Ok(delivery),
+                        Err(refusal) => *this.stage = Stage::Refused(refusal),
+                    }
                 }
-                Stage::Refused(refusal) => break Err(*refusal),
+                Stage::Refused(refusal) => {
+                    let refusal = *refusal;
+                    #[cfg(feature = "diagnose")]
+                    if let Some(observed) = this.origin.take_observed()
+                        && let Some(diagnosing) = observed.diagnose(refusal)
+                    {
+                        *this.stage = Stage::Diagnosing { diagnosing, refusal };
+                        continue;
+                    }
+                    break Err(refusal);
+                }
+                #[cfg(feature = "diagnose")]
+                Stage::Diagnosing { diagnosing, refusal } => {
+                    if let Some(diagnosis) = ready!(Pin::new(diagnosing).poll(cx)) {
+                        this.origin.set_diagnosis(diagnosis);
+                    }
+                    *this.stage = Stage::Refused(*refusal);
+                }
             }
         };
         Poll::Ready(received.map_err(|refusal| {

@@ -63,7 +63,7 @@ impl Rejection {
     /// If the configuration has a [hook](crate::WebhookConfig::with_refusal_response), the hook
     /// sets the response.
     pub fn response(&self) -> RefusalResponse {
-        self.style.response(&self.refusal, self.hint())
+        self.style.response(&self.refusal, self.hint(), self.origin.diagnosis_as_json())
     }
 
     /// Logs the refusal, with the status of its [`response`](Self::response).
@@ -89,6 +89,18 @@ impl Rejection {
     ///   is the number of all refusals of that `code` in the minute.
     pub fn log(&self) {
         telemetry::refused(self, &self.style.log_limit);
+        #[cfg(feature = "diagnose")]
+        if let Some(diagnosis) = self.diagnosis() {
+            telemetry::diagnosed(diagnosis, &self.origin);
+        }
+    }
+
+    /// Returns the diagnosis, if the configuration
+    /// [asks for one](crate::WebhookConfig::with_diagnosis) and the request was diagnosed.
+    #[cfg(feature = "diagnose")]
+    #[must_use]
+    pub fn diagnosis(&self) -> Option<&crate::diagnosis::Diagnosis> {
+        self.origin.diagnosis()
     }
 
     pub(crate) const fn origin(&self) -> &Origin {

@@ -6,6 +6,7 @@ use std::{
 
 use bytes::Bytes;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::{log_limit::LogLimit, refusal::Refusal, telemetry};
 
@@ -105,8 +106,13 @@ impl RefusalStyle {
         Arc::clone(&DEFAULT)
     }
 
-    pub(crate) fn response(&self, refusal: &Refusal, hint: &'static str) -> RefusalResponse {
-        let response = self.unshaped(refusal, hint);
+    pub(crate) fn response(
+        &self,
+        refusal: &Refusal,
+        hint: &'static str,
+        diagnosis: Option<Value>,
+    ) -> RefusalResponse {
+        let response = self.unshaped(refusal, hint, diagnosis);
         match &self.hook {
             // The response stays 200: with an error status, the sender would repeat the delivery.
             Some(hook) if *refusal != Refusal::AlreadyHandled => hook(refusal, response),
@@ -114,7 +120,12 @@ impl RefusalStyle {
         }
     }
 
-    fn unshaped(&self, refusal: &Refusal, hint: &'static str) -> RefusalResponse {
+    fn unshaped(
+        &self,
+        refusal: &Refusal,
+        hint: &'static str,
+        diagnosis: Option<Value>,
+    ) -> RefusalResponse {
         let mut response = RefusalResponse::new(refusal.status());
         if refusal.status() == 503 {
             response = response.with_header("retry-after", "5");
@@ -122,7 +133,7 @@ impl RefusalStyle {
         if self.problem_details && refusal.status() >= 400 {
             response = response
                 .with_header("content-type", "application/problem+json")
-                .with_body(problem(refusal, hint));
+                .with_body(problem(refusal, hint, diagnosis));
         }
         response
     }
@@ -144,16 +155,19 @@ struct Problem {
     code: &'static str,
     detail: String,
     hint: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diagnosis: Option<Value>,
 }
 
-fn problem(refusal: &Refusal, hint: &'static str) -> Vec<u8> {
+fn problem(refusal: &Refusal, hint: &'static str, diagnosis: Option<Value>) -> Vec<u8> {
     let problem = Problem {
         status: refusal.status(),
         code: refusal.code(),
         detail: refusal.to_string(),
         hint,
+        diagnosis,
     };
-    serde_json::to_vec(&problem).expect("a struct of texts and a number serializes")
+    serde_json::to_vec(&problem).expect("a struct of texts, a number and JSON serializes")
 }
 
 #[cfg(test)]
@@ -165,7 +179,7 @@ mod tests {
     }
 
     fn response(style: &RefusalStyle, refusal: Refusal) -> RefusalResponse {
-        style.response(&refusal, refusal.hint())
+        style.response(&refusal, refusal.hint(), None)
     }
 
     #[test]

@@ -161,6 +161,33 @@ pub(crate) fn lookups_recovered(stale: u64) {
     );
 }
 
+/// Logs the most certain cause of a refusal, and the codes of the others.
+#[cfg(feature = "diagnose")]
+pub(crate) fn diagnosed(diagnosis: &crate::diagnosis::Diagnosis, origin: &Origin) {
+    let Some((first, others)) = diagnosis.causes().split_first() else { return };
+    let others = others.iter().map(crate::diagnosis::Cause::code).collect::<Vec<_>>().join(", ");
+    tracing::warn!(
+        target: TARGET,
+        cause = first.code(),
+        certainty = %first.certainty(),
+        path = origin.path(),
+        what = first.sentence(),
+        fix = first.fix(),
+        tried = diagnosis.tried(),
+        others,
+        "diagnosis of a refused delivery"
+    );
+}
+
+#[cfg(feature = "diagnose")]
+pub(crate) fn diagnosis_is_on() {
+    tracing::warn!(
+        target: TARGET,
+        "the diagnosis is on: responses tell every client why its delivery is refused, so turn it \
+         off in production"
+    );
+}
+
 pub(crate) fn invalid_header(name: &str) {
     tracing::error!(
         target: TARGET,

@@ -1,5 +1,9 @@
 use std::{any::Any, fmt};
 
+/// Passes each header of a framework's request to a function, as name and value.
+#[cfg(feature = "diagnose")]
+pub type HeaderReader = fn(&dyn Any, &mut dyn FnMut(&str, &[u8]));
+
 /// The head of a request: what a [`Lookup`](super::Lookup) and the log see of it.
 ///
 /// Nothing in it is verified yet. Adapters create it.
@@ -9,13 +13,22 @@ pub struct RequestHead<'a> {
     parts: &'a dyn Any,
     content_encoding: bool,
     expect_continue: bool,
+    #[cfg(feature = "diagnose")]
+    header_reader: Option<HeaderReader>,
 }
 
 impl<'a> RequestHead<'a> {
     /// Creates a head from the path, still percent-encoded, and the framework's request without its
     /// body.
     pub fn new(path: &'a str, parts: &'a impl Any) -> Self {
-        Self { path, parts, content_encoding: false, expect_continue: false }
+        Self {
+            path,
+            parts,
+            content_encoding: false,
+            expect_continue: false,
+            #[cfg(feature = "diagnose")]
+            header_reader: None,
+        }
     }
 
     /// Sets whether the request has a `Content-Encoding` header. If it has, the hint of a refusal
@@ -33,6 +46,14 @@ impl<'a> RequestHead<'a> {
         Self { expect_continue: present, ..self }
     }
 
+    /// Sets a function that reads all headers of the request, which it gets as `&dyn Any`. Without
+    /// it, a diagnosis sees only the headers of the webhook.
+    #[cfg(feature = "diagnose")]
+    #[must_use]
+    pub const fn with_header_reader(self, read: HeaderReader) -> Self {
+        Self { header_reader: Some(read), ..self }
+    }
+
     /// Returns the path as it was sent, without the query.
     ///
     /// Inside axum's `Router::nest`, this is the rest of the path. actix-web has the whole path
@@ -48,6 +69,14 @@ impl<'a> RequestHead<'a> {
 
     pub(crate) const fn expects_continue(&self) -> bool {
         self.expect_continue
+    }
+
+    /// Passes each header to `take`. Returns `false` if the head has no reader.
+    #[cfg(feature = "diagnose")]
+    pub(crate) fn read_headers(&self, take: &mut dyn FnMut(&str, &[u8])) -> bool {
+        let Some(read) = self.header_reader else { return false };
+        read(self.parts, take);
+        true
     }
 
     /// Returns the framework's own request, if it has the type `P`.

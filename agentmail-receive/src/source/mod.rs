@@ -16,6 +16,8 @@ pub use cache::{CacheConfig, CachedLookup, LookupStats};
 pub(crate) use failure::Failure;
 pub(crate) use file::Change;
 pub use file::SecretFile;
+#[cfg(feature = "diagnose")]
+pub use head::HeaderReader;
 pub use head::RequestHead;
 pub use lookup::Lookup;
 pub(crate) use lookup::LookupFuture;
