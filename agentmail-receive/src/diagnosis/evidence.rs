@@ -9,7 +9,7 @@ use super::{
     json_forms::is_sorted,
     kind::Kind,
     signatures::Signatures,
-    signed_text::SignedTexts,
+    signed_text::{IN_SIGNATURE, SignedTexts},
     vendor::other_sender,
 };
 
@@ -47,7 +47,11 @@ pub(super) fn of_headers(
             push(Kind::HeaderRenamed, renamed);
         }
     }
-    if !(unsigned || is_other || signature && timestamp) {
+    let in_signature = !timestamp && !signatures.times.is_empty();
+    if in_signature {
+        push(Kind::SignatureForm, IN_SIGNATURE.to_owned());
+    }
+    if !(unsigned || in_signature || is_other || signature && timestamp) {
         push(Kind::HeaderMissing, missing(signature, timestamp).to_owned());
     }
     for header in [WebhookHeader::Signature, WebhookHeader::Timestamp] {

@@ -45,6 +45,8 @@ pub(super) struct SignedTexts {
     pub(super) signed_at: Option<UnixTime>,
 }
 
+pub(super) const IN_SIGNATURE: &str =
+    "the time is in the signature header, as `t=…`, instead of in `X-AgentMail-Timestamp`";
 const MILLISECONDS: &str = "the timestamp is in milliseconds";
 const FRACTION: &str = "the timestamp has a fraction of a second";
 const DATE: &str = "the timestamp is a date instead of a number of seconds";
@@ -80,15 +82,12 @@ impl SignedTexts {
     fn repeated() -> Step {
         Step::new(
             Kind::HeaderRepeated,
-            "the header `X-AgentMail-Timestamp` has more than one value, and one of them was signed",
+            "the header `X-AgentMail-Timestamp` has several values, and one of them was signed",
         )
     }
 
     fn in_signature() -> Step {
-        Step::new(
-            Kind::SignatureForm,
-            "the time is in the signature header, as `t=…`, instead of in `X-AgentMail-Timestamp`",
-        )
+        Step::new(Kind::SignatureForm, IN_SIGNATURE)
     }
 
     fn take(&mut self, value: &[u8], step: Option<Step>) {

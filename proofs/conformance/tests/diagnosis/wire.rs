@@ -105,5 +105,5 @@ fn first_cause(response: &[u8]) -> Option<String> {
     }
     let body = &body[body.find('{').unwrap()..=body.rfind('}').unwrap()];
     let problem: Value = serde_json::from_str(body).unwrap();
-    Some(problem["diagnosis"]["causes"][0]["code"].as_str().unwrap().to_owned())
+    Some(problem.pointer("/diagnosis/causes/0/code").unwrap().as_str().unwrap().to_owned())
 }
