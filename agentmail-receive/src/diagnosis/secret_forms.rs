@@ -90,6 +90,27 @@ pub(super) fn single(text: &[u8]) -> impl Iterator<Item = Candidate> {
     apply(MISTAKES, text).chain(apply(SENDERS, text))
 }
 
+/// Says what looks like a mistake in a text. Base64, hex and a prefix are usual.
+pub(super) fn doubts(text: &[u8]) -> Vec<&'static str> {
+    let is_doubtful =
+        |kind: &Kind| !matches!(kind, Kind::SecretBase64 | Kind::SecretHex | Kind::SecretPrefix);
+    let doubtful = MISTAKES.iter().filter(|(kind, _, undo)| {
+        is_doubtful(kind) && undo(text).is_some_and(|undone| undone != text)
+    });
+    doubtful.map(|(kind, ..)| doubt(*kind)).collect()
+}
+
+const fn doubt(kind: Kind) -> &'static str {
+    match kind {
+        Kind::SecretWhitespace => "it has whitespace at its start or end",
+        Kind::SecretQuotes => "it is in quotes, which are a part of the secret",
+        Kind::SecretByteOrderMark => "it begins with a byte order mark",
+        Kind::SecretName => "it begins with a name, as in `NAME=secret`",
+        Kind::SecretJson => "it is JSON, and not the value in it",
+        _ => "it has an invisible character or an escape",
+    }
+}
+
 /// Returns the texts that differ from this one by two mistakes of the receiver.
 pub(super) fn pairs(text: &[u8]) -> impl Iterator<Item = (Candidate, Step)> {
     apply(MISTAKES, text).flat_map(|(once, first)| {

@@ -11,6 +11,8 @@ use std::{
 use agentmail_verify::{Label, Secret, SecretError};
 use zeroize::Zeroizing;
 
+use super::secret_forms::doubts;
+
 /// The raw text of a secret, as the receiver has it.
 ///
 /// A [`Secret`] keeps no text, so that nothing can print it. A diagnosis needs the text, because a
@@ -98,6 +100,25 @@ impl SecretText {
     /// Those of [`Secret::new`].
     pub fn secret(&self) -> Result<Secret, SecretError> {
         Secret::new(self.as_bytes()).map(|secret| secret.with_label(self.label))
+    }
+
+    /// Returns the length of the text, in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Returns whether the text is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// Returns what looks like a mistake in the text, in one sentence each. None of them contains a
+    /// part of the text.
+    #[must_use]
+    pub fn doubts(&self) -> Vec<&'static str> {
+        doubts(&self.text)
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {
