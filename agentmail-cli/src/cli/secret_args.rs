@@ -13,7 +13,7 @@ pub(super) const VARIABLE: &str = "WEBHOOK_SIGNING_SECRET";
 #[derive(Debug, Clone, Args)]
 #[group(multiple = false)]
 pub(super) struct SecretArgs {
-    /// Read the signing secret from this file instead of WEBHOOK_SIGNING_SECRET
+    /// Read the signing secret from this file instead of the environment variable
     #[arg(long, value_name = "FILE", help_heading = "Secret")]
     pub(super) secret_file: Option<PathBuf>,
 

@@ -8,7 +8,7 @@ use std::{
     process::{Child, ChildStdout, Command, Output, Stdio},
 };
 
-use agentmail_examples_send::{Flaw, SAMPLE, Sender};
+use agentmail_cli::{Fault, SAMPLE, Sender};
 
 const SECRET: &str = "whsec_of_this_test";
 const RECEIVERS: [&str; 2] =
@@ -89,18 +89,18 @@ fn a_receiver_handles_genuine_deliveries_and_logs_why_others_are_refused() {
         let sample = SAMPLE.as_bytes();
         let other = br#"{"type":"mail.bounced"}"#;
 
-        for (body, flaw, status) in [
+        for (body, fault, status) in [
             (sample, None, 200),
             (other, None, 200),
-            (sample, Some(Flaw::Unsigned), 403),
-            (sample, Some(Flaw::Stale), 403),
-            (sample, Some(Flaw::Forged), 403),
-            (sample, Some(Flaw::Tampered), 403),
+            (sample, Some(Fault::Unsigned), 403),
+            (sample, Some(Fault::Stale), 403),
+            (sample, Some(Fault::Forged), 403),
+            (sample, Some(Fault::Tampered), 403),
             (b"{}", None, 422),
             (&[b'x'; 262_145], None, 413),
         ] {
-            let response = sender.send(&receiver.webhook(), body, flaw).unwrap();
-            assert_eq!((response.status, &*response.body), (status, ""), "{flaw:?} to {binary}");
+            let response = sender.send(&receiver.webhook(), body, fault).unwrap();
+            assert_eq!((response.status, &*response.body), (status, ""), "{fault:?} to {binary}");
         }
 
         assert_eq!(receiver.handled(), "2", "{binary}");

@@ -15,7 +15,7 @@ use std::{
     thread,
 };
 
-use agentmail_examples_send::{SAMPLE, Sender};
+use agentmail_cli::{SAMPLE, Sender};
 
 const ROTATE: &str = env!("CARGO_BIN_EXE_rotate");
 

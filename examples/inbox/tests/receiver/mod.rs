@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use agentmail_examples_send::Sender;
+use agentmail_cli::Sender;
 use rusqlite::Connection;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_transactional_inbox");

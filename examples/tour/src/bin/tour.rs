@@ -9,7 +9,7 @@
 use std::error::Error;
 
 use agentmail_axum::{Event, Secret, Verified, Verifier, VerifyLayer, WebhookConfig};
-use agentmail_examples_send::{Flaw, Response, SAMPLE, Sender};
+use agentmail_cli::{Fault, Response, SAMPLE, Sender};
 use axum::{Router, routing::post};
 use tokio::net::TcpListener;
 
@@ -46,15 +46,15 @@ fn tour(url: &str) -> Result<(), Box<dyn Error>> {
     let mut all_as_expected = true;
 
     println!("{:<10} {:<9} {:<7} reason", "delivery", "expected", "status");
-    for (name, body, flaw, status, reason) in [
+    for (name, body, fault, status, reason) in [
         ("genuine", SAMPLE, None, 200, "handled \"msg-abc123\""),
-        ("unsigned", SAMPLE, Some(Flaw::Unsigned), 403, "unsigned"),
-        ("stale", SAMPLE, Some(Flaw::Stale), 403, "stale"),
-        ("forged", SAMPLE, Some(Flaw::Forged), 403, "mismatch"),
+        ("unsigned", SAMPLE, Some(Fault::Unsigned), 403, "unsigned"),
+        ("stale", SAMPLE, Some(Fault::Stale), 403, "stale"),
+        ("forged", SAMPLE, Some(Fault::Forged), 403, "mismatch"),
         ("oversized", oversized.as_str(), None, 413, "body_too_large"),
-        ("tampered", SAMPLE, Some(Flaw::Tampered), 403, "mismatch"),
+        ("tampered", SAMPLE, Some(Fault::Tampered), 403, "mismatch"),
     ] {
-        let response = sender.send(url, body.as_bytes(), flaw)?;
+        let response = sender.send(url, body.as_bytes(), fault)?;
         let (code, explanation) = explanation(&response);
         let as_expected = response.status == status && code == reason;
         let mark = if as_expected { "" } else { "  <- not as expected" };
