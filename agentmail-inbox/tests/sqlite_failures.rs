@@ -6,8 +6,9 @@ mod folder;
 use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use agentmail_inbox::{
-    BoxError, Filter, Inbox, InboxError, Message, MessageKey, NewMessage, Page, SqliteConfig,
-    SqliteError, SqliteStore, State, Stored, rusqlite::Connection, testing::ManualClock,
+    BoxError, Filter, Finish, Inbox, InboxError, InboxStore, Message, MessageKey, NewMessage,
+    Outcome, Page, SqliteConfig, SqliteError, SqliteStore, State, Stored, Take, TakeToken,
+    rusqlite::Connection, testing::ManualClock,
 };
 
 use self::folder::Folder;
@@ -86,6 +87,32 @@ async fn a_newer_schema_is_refused_and_not_changed() {
     assert!(matches!(error, SqliteError::NewerSchema { found: 99, .. }), "{error:?}");
     assert!(error.to_string().contains("use the newer version"), "{error}");
     assert_eq!(fs::read(folder.path("inbox.db")).unwrap(), before);
+}
+
+#[tokio::test]
+async fn an_operator_attaches_while_a_receiver_owns_the_file() {
+    let folder = Folder::new();
+    let missing = SqliteStore::attach(folder.path("inbox.db")).await.unwrap_err();
+    assert!(matches!(missing, SqliteError::File(..)), "{missing:?}");
+    assert!(!folder.path("inbox.db").exists(), "it is not created");
+    let store = open(&folder).await;
+    let inbox = Inbox::new(store.clone());
+    inbox.store_message(message(1)).await.unwrap();
+    let take = Take::new(TakeToken::random(), 1, Duration::from_secs(60));
+    let taken = store.take(take).await.unwrap();
+
+    let operator = Inbox::new(SqliteStore::attach(folder.path("inbox.db")).await.unwrap());
+
+    assert_eq!(counts(&operator).await, (0, 1, 0, 0));
+    assert_eq!(operator.oldest_due().await.unwrap(), None, "the lease has not ended");
+    let finish = Finish::new(taken.first().unwrap().lease(), Outcome::dead("no"));
+    store.finish(vec![finish]).await.unwrap();
+    assert_eq!(operator.redrive(Filter::new(), "ann").await.unwrap(), 1);
+    assert_eq!(inbox.worker(works).run_once().await.unwrap().done, 1);
+    drop((inbox, store, operator));
+    connect(&folder).execute("UPDATE agentmail_inbox_schema SET version = 0", []).unwrap();
+    let older = SqliteStore::attach(folder.path("inbox.db")).await.unwrap_err();
+    assert!(matches!(older, SqliteError::OlderSchema { found: 0, .. }), "{older:?}");
 }
 
 #[tokio::test]

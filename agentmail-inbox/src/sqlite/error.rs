@@ -21,6 +21,15 @@ pub enum SqliteError {
         /// The newest version that this crate knows.
         known: i64,
     },
+    /// An older version of this crate has written the schema. The process that owns the inbox must
+    /// be started with this version first.
+    #[non_exhaustive]
+    OlderSchema {
+        /// The version in the file.
+        found: i64,
+        /// The version that this crate needs.
+        known: i64,
+    },
     /// SQLite failed, for example because the disk is full or another process holds the lock.
     Database(Arc<rusqlite::Error>),
     /// This file was removed or replaced while the process uses it. Restore it, and restart the
@@ -64,6 +73,11 @@ impl fmt::Display for SqliteError {
                 f,
                 "the inbox has schema {found}, but this version of agentmail-inbox knows schemas \
                  up to {known}: use the newer version"
+            ),
+            Self::OlderSchema { found, known } => write!(
+                f,
+                "the inbox has schema {found}, but this version of agentmail-inbox needs schema \
+                 {known}: start the receiver with this version first"
             ),
             Self::Database(_) => f.write_str("the database of the inbox failed"),
             Self::FileLost(path) => write!(

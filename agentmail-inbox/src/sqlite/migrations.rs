@@ -1,3 +1,5 @@
+use std::cmp::Ordering;
+
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use crate::sqlite::error::SqliteError;
@@ -20,11 +22,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), SqliteError> {
              version INTEGER NOT NULL
          ) STRICT",
     )?;
-    let found: i64 = transaction
-        .query_row("SELECT version FROM agentmail_inbox_schema", [], |row| row.get(0))
-        .optional()?
-        .unwrap_or(0);
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let (found, known) = (version(&transaction)?, known());
     if found > known {
         return Err(SqliteError::NewerSchema { found, known });
     }
@@ -41,4 +39,27 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), SqliteError> {
     }
     transaction.commit()?;
     Ok(())
+}
+
+/// Checks that the schema is the one of this crate.
+///
+/// # Errors
+///
+/// Another version of this crate has written the schema, or the file is not an inbox.
+pub(super) fn check(connection: &Connection) -> Result<(), SqliteError> {
+    let (found, known) = (version(connection)?, known());
+    match found.cmp(&known) {
+        Ordering::Less => Err(SqliteError::OlderSchema { found, known }),
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(SqliteError::NewerSchema { found, known }),
+    }
+}
+
+fn version(connection: &Connection) -> Result<i64, SqliteError> {
+    let select = "SELECT version FROM agentmail_inbox_schema";
+    Ok(connection.query_row(select, [], |row| row.get(0)).optional()?.unwrap_or(0))
+}
+
+fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }

@@ -1,8 +1,8 @@
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io::ErrorKind,
     os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -25,8 +25,8 @@ pub(super) struct Database {
     pub(super) writer: Connection,
     pub(super) reader: Connection,
     pub(super) place: Place,
-    /// Locked until the writer ends.
-    pub(super) owner: File,
+    /// Locked until the writer ends. `None`: another process owns the inbox.
+    pub(super) owner: Option<File>,
 }
 
 impl Database {
@@ -36,26 +36,37 @@ impl Database {
         busy_timeout: Duration,
         clock: &StoreClock,
     ) -> Result<Self, SqliteError> {
-        let failed = |path: PathBuf, error| SqliteError::File(path, Arc::new(error));
         // First the lock, so that no other store of this process has the database open.
         let owner = own(path)?;
         create(path)?;
-        let mut writer = connect(path, busy_timeout)?;
-        let mode: String = writer.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-        if !mode.eq_ignore_ascii_case("wal") {
-            return Err(SqliteError::NoWriteAheadLog(path.to_owned()));
-        }
-        // With the write-ahead log, anything less loses committed transactions when the power
-        // fails.
-        writer.pragma_update(None, "synchronous", "FULL")?;
+        let mut writer = write_ahead(path, busy_timeout)?;
         migrations::migrate(&mut writer)?;
         recover(&mut writer, clock)?;
         // SQLite does not sync the entry of a file that it has not created. A process may have
         // ended before it did this.
-        sync_parent(path).map_err(|error| failed(path.to_owned(), error))?;
+        sync_parent(path).map_err(|error| SqliteError::File(path.to_owned(), Arc::new(error)))?;
+        Self::opened(path, busy_timeout, writer, Some(owner))
+    }
+
+    /// Opens a database that exists, and that another process may own.
+    pub(super) fn attach(path: &Path, busy_timeout: Duration) -> Result<Self, SqliteError> {
+        // SQLite's own error for a missing file does not say which one.
+        fs::metadata(path).map_err(|error| SqliteError::File(path.to_owned(), Arc::new(error)))?;
+        let writer = write_ahead(path, busy_timeout)?;
+        migrations::check(&writer)?;
+        Self::opened(path, busy_timeout, writer, None)
+    }
+
+    fn opened(
+        path: &Path,
+        busy_timeout: Duration,
+        writer: Connection,
+        owner: Option<File>,
+    ) -> Result<Self, SqliteError> {
         let reader = connect(path, busy_timeout)?;
         reader.pragma_update(None, "query_only", true)?;
-        let place = Place::of(path).map_err(|(path, error)| failed(path, error))?;
+        let place =
+            Place::of(path).map_err(|(path, error)| SqliteError::File(path, Arc::new(error)))?;
         Ok(Self { writer, reader, place, owner })
     }
 }
@@ -90,6 +101,18 @@ fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).mode(0o600);
     options
+}
+
+/// Opens the connection that writes.
+fn write_ahead(path: &Path, busy_timeout: Duration) -> Result<Connection, SqliteError> {
+    let writer = connect(path, busy_timeout)?;
+    let mode: String = writer.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        return Err(SqliteError::NoWriteAheadLog(path.to_owned()));
+    }
+    // With the write-ahead log, anything less loses committed transactions when the power fails.
+    writer.pragma_update(None, "synchronous", "FULL")?;
+    Ok(writer)
 }
 
 fn connect(path: &Path, busy_timeout: Duration) -> Result<Connection, SqliteError> {

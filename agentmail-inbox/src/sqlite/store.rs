@@ -83,16 +83,41 @@ impl SqliteStore {
         config: SqliteConfig,
     ) -> Result<Self, SqliteError> {
         let path: PathBuf = path.as_ref().to_owned();
-        let open = move || {
+        Self::start(config, move |config, clock| Database::open(&path, config.busy_timeout, clock))
+            .await
+    }
+
+    /// Opens an inbox that exists, and that a receiver may own and use at the same time: for an
+    /// operator's program.
+    ///
+    /// Unlike [`open`](Self::open), it does not make messages due whose process has ended. Do not
+    /// run workers on it.
+    ///
+    /// # Errors
+    ///
+    /// The file does not exist, is not an inbox, or has the schema of another version.
+    pub async fn attach(path: impl AsRef<Path>) -> Result<Self, SqliteError> {
+        let path: PathBuf = path.as_ref().to_owned();
+        Self::start(SqliteConfig::default(), move |config, _| {
+            Database::attach(&path, config.busy_timeout)
+        })
+        .await
+    }
+
+    async fn start(
+        config: SqliteConfig,
+        open: impl FnOnce(&SqliteConfig, &StoreClock) -> Result<Database, SqliteError> + Send + 'static,
+    ) -> Result<Self, SqliteError> {
+        let start = move || {
             let clock = config.clock();
-            let database = Database::open(&path, config.busy_timeout, &clock)?;
+            let database = open(&config, &clock)?;
             let changed = Arc::<Notify>::default();
             let (reader, writing) = Writing::new(database, clock.clone(), Arc::clone(&changed));
             let writer = Writer::start(writing, &config)?;
             let reader = Reader::new(reader);
             Ok(Self(Arc::new(Inner { writer, reader, clock, changed })))
         };
-        task::spawn_blocking(open).await.map_err(|_| SqliteError::Closed)?
+        task::spawn_blocking(start).await.map_err(|_| SqliteError::Closed)?
     }
 
     /// Runs a closure in a transaction of its own, on the connection of the inbox. The transaction

@@ -189,7 +189,7 @@ pub(super) struct Writing {
     changed: Arc<Notify>,
     clock_saved_at: i64,
     /// Unlocked when the thread ends.
-    _owner: File,
+    _owner: Option<File>,
 }
 
 impl Writing {
