@@ -2,8 +2,10 @@ use std::{error::Error, fmt, io, path::PathBuf, sync::Arc};
 
 use rusqlite::ErrorCode;
 
+use crate::retry::with_sources;
+
 /// Why a [`SqliteStore`](crate::SqliteStore) could not be opened, or a call has failed.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum SqliteError {
     /// Another process, or another store of this process, uses the file.
@@ -88,6 +90,13 @@ impl fmt::Display for SqliteError {
             Self::Busy => f.write_str("too many messages wait to be written"),
             Self::Closed => f.write_str("the thread that writes the inbox has ended"),
         }
+    }
+}
+
+/// Shows the sentence of `Display` and its cause, for a `main` that returns this error.
+impl fmt::Debug for SqliteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&with_sources(self))
     }
 }
 

@@ -7,8 +7,8 @@ use std::{fs, io, path::Path, thread};
 
 use self::receiver::{Folder, Receiver, mail, touch, until};
 
-fn counts(new: u32, running: u32, done: u32, dead: u32) -> String {
-    format!(r#"{{"new":{new},"running":{running},"done":{done},"dead":{dead}}}"#)
+fn counts(waiting: u32, taken: u32, done: u32, dead: u32) -> String {
+    format!(r#"{{"waiting":{waiting},"taken":{taken},"done":{done},"dead":{dead}}}"#)
 }
 
 #[test]
@@ -30,10 +30,10 @@ fn copies_one_after_the_other_and_at_once_are_handled_once() {
     assert_eq!(receiver.get("/handled"), "10");
     let (succeeded, log) = receiver.stop("TERM");
     assert!(succeeded, "{log}");
-    assert_eq!(log.matches(" begun ").count(), 10, "{log}");
+    assert_eq!(log.matches(": begun").count(), 10, "{log}");
     assert_eq!(log.matches("mail of an unverified sender").count(), 10, "{log}");
-    assert_eq!(log.matches("stored new=true").count(), 10, "{log}");
-    assert_eq!(log.matches("stored new=false").count(), 160, "{log}");
+    assert_eq!(log.matches("new=true").count(), 10, "{log}");
+    assert_eq!(log.matches("new=false").count(), 160, "{log}");
     assert!(!log.contains("Quarterly"), "{log}");
 }
 
@@ -58,7 +58,9 @@ fn mail_of_another_agent_and_other_types_of_event_are_not_copies() {
     receiver.waits_for_counts(&counts(0, 0, 5, 0));
     let kept: Vec<u8> = folder
         .database()
-        .query_one("SELECT body FROM inbox WHERE agent_id = 'my-agent'", [], |row| row.get(0))
+        .query_row("SELECT body FROM agentmail_inbox WHERE agent_id = 'my-agent'", [], |row| {
+            row.get(0)
+        })
         .unwrap();
     assert_eq!(kept, mail("m").as_bytes());
 }
@@ -77,13 +79,16 @@ fn a_crash_loses_no_mail_that_got_200() {
     let (succeeded, log) = receiver.stop("KILL");
 
     assert!(!succeeded);
-    assert_eq!(log.matches(" begun ").count(), 4, "{log}");
+    assert_eq!(log.matches(": begun").count(), 4, "{log}");
     let receiver = Receiver::start(&folder, &[]);
     receiver.waits_for_counts(&counts(0, 0, 7, 0));
     // The attempts that the crash interrupted are counted too.
     let (_, log) = receiver.stop("TERM");
     for (attempt, messages) in [(1, 3), (2, 4), (3, 0)] {
-        assert_eq!(log.matches(&format!(" attempt={attempt}\n")).count(), 2 * messages, "{log}");
+        let begun = |line: &&str| {
+            line.contains(": begun") && line.contains(&format!(" attempt={attempt} "))
+        };
+        assert_eq!(log.lines().filter(begun).count(), messages, "{log}");
     }
 }
 
@@ -96,7 +101,7 @@ fn a_crash_between_the_work_and_its_record_repeats_the_work() {
     // This transaction blocks the receiver's writes while the work ends.
     operator.execute_batch("BEGIN IMMEDIATE").unwrap();
     fs::remove_file(folder.path("hold")).unwrap();
-    receiver.waits_for_log(" done ");
+    receiver.waits_for_log("mail of an unverified sender");
     let (_, log) = receiver.stop("KILL");
     assert_eq!(log.matches("mail of an unverified sender").count(), 1, "{log}");
     operator.execute_batch("ROLLBACK").unwrap();
@@ -115,12 +120,12 @@ fn an_outcome_is_recorded_when_the_database_can_be_written_again() {
 
     operator.execute_batch("BEGIN IMMEDIATE").unwrap();
     fs::remove_file(folder.path("hold")).unwrap();
-    receiver.waits_for_log("cannot record the outcome");
+    receiver.waits_for_log("call=\"finish\"");
     operator.execute_batch("ROLLBACK").unwrap();
 
     receiver.waits_for_counts(&counts(0, 0, 1, 0));
     let (_, log) = receiver.stop("TERM");
-    assert_eq!(log.matches(" begun ").count(), 1, "{log}");
+    assert_eq!(log.matches(": begun").count(), 1, "{log}");
 }
 
 /// Starts a receiver with one message, whose work goes on until the file `hold` is removed.
@@ -141,7 +146,7 @@ fn messages_that_were_done_long_ago_are_forgotten_and_others_are_kept() {
     }
     receiver.waits_for_counts(&counts(0, 0, 2, 1));
     receiver.stop("TERM");
-    let aged = "UPDATE inbox SET received_at = 0 WHERE message_id <> 'lately'";
+    let aged = "UPDATE agentmail_inbox SET due_at = 0 WHERE message_id <> 'lately'";
     assert_eq!(folder.database().execute(aged, []), Ok(2));
 
     let receiver = Receiver::start(&folder, &[]);
@@ -158,7 +163,7 @@ fn a_message_that_crashes_the_process_is_dead_after_the_last_attempt() {
     for crash in 0..2 {
         let mut receiver = Receiver::start(&folder, &held);
         assert_eq!(receiver.mail("msg-1"), 200, "before crash {crash}");
-        receiver.waits_for_log(" begun ");
+        receiver.waits_for_log(": begun");
         receiver.stop("KILL");
     }
 
@@ -188,7 +193,7 @@ fn a_message_that_always_fails_ends_dead_and_blocks_no_other() {
     assert_eq!(log.matches("ERROR").count(), 1, "{log}");
 
     // The operator has fixed the cause.
-    assert_eq!(folder.database().execute(guide("SET state = 'new'"), []), Ok(1));
+    assert_eq!(folder.operate(&["redrive", "--state", "dead", "--by", "ann"]), "redriven: 1\n");
     let receiver = Receiver::start(&folder, &[]);
     receiver.waits_for_counts(&counts(0, 0, 3, 0));
 }
@@ -220,34 +225,34 @@ fn an_operator_can_end_a_pause_that_a_wrong_clock_made_too_long() {
     receiver.waits_for_log("tried again after the pause");
     receiver.waits_for_counts(&counts(1, 0, 0, 0));
 
-    assert_eq!(folder.database().execute(guide("SET due_at = 0 WHERE"), []), Ok(1));
+    let redrive = ["redrive", "--state", "waiting", "--by", "ann"];
+    assert_eq!(folder.operate(&redrive), "redriven: 1\n");
 
-    receiver.waits_for_counts(&counts(0, 0, 1, 0));
-}
-
-/// Returns the statement in docs/after-an-outage.md that contains this text.
-fn guide(mark: &str) -> &'static str {
-    let mut snippets = include_str!("../../../docs/after-an-outage.md").split("```sql\n").skip(1);
-    let statements =
-        snippets.find_map(|snippet| snippet.split("```").next().filter(|s| s.contains(mark)));
-    statements.unwrap()
+    // With all its attempts: the first one fails again.
+    until("it is tried again", || receiver.log().matches(": begun").count() == 2);
 }
 
 #[test]
-fn a_body_that_cannot_be_read_ends_dead() {
+fn a_row_or_body_that_cannot_be_read_is_dead_at_once() {
     let folder = Folder::new();
     Receiver::start(&folder, &[]).stop("TERM");
     folder
         .database()
         .execute_batch(
-            "INSERT INTO inbox (message_key, kind, body, received_at, due_at)
-             VALUES (x'00', 'x', x'00', 0, 0)",
+            "PRAGMA ignore_check_constraints = ON;
+             INSERT INTO agentmail_inbox
+                 (message_key, kind, body, received_at, due_at, fresh_for)
+             VALUES (zeroblob(32), 'x', x'00', 0, 0, 0), (x'00', 'x', x'00', 0, 0, 0)",
         )
         .unwrap();
 
-    let receiver = Receiver::start(&folder, &[("ATTEMPTS", "2")]);
+    let receiver = Receiver::start(&folder, &[]);
 
-    receiver.waits_for_counts(&counts(0, 0, 0, 1));
+    receiver.waits_for_counts(&counts(0, 0, 0, 2));
+    let dead = folder.operate(&["list", "--state", "dead"]);
+    for reason in ["not an event: ", "the row cannot be read: the column message_key"] {
+        assert!(dead.contains(reason), "{dead}");
+    }
 }
 
 #[test]
@@ -267,12 +272,12 @@ fn both_signals_let_the_current_work_end_and_leave_the_rest() {
         let (succeeded, log) = receiver.end();
 
         assert!(succeeded, "SIG{signal}: {log}");
-        assert_eq!(log.matches(" begun ").count(), 4, "SIG{signal}: {log}");
-        assert_eq!(log.matches(" done ").count(), 4, "SIG{signal}: {log}");
+        assert_eq!(log.matches(": begun").count(), 4, "SIG{signal}: {log}");
+        assert_eq!(log.matches(": done").count(), 4, "SIG{signal}: {log}");
         let receiver = Receiver::start(&folder, &[]);
         receiver.waits_for_counts(&counts(0, 0, 6, 0));
         let (_, log) = receiver.stop(signal);
-        assert_eq!(log.matches(" begun ").count(), 2, "SIG{signal}: {log}");
+        assert_eq!(log.matches(": begun").count(), 2, "SIG{signal}: {log}");
     }
 }
 

@@ -14,7 +14,7 @@ use std::{
 };
 
 use agentmail_cli::Sender;
-use rusqlite::Connection;
+use agentmail_inbox::rusqlite::Connection;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_transactional_inbox");
 const SECRET: &str = "whsec_of_this_test";
@@ -42,6 +42,14 @@ impl Folder {
         let database = Connection::open(self.path("inbox.db")).unwrap();
         database.busy_timeout(Duration::from_secs(86_400)).unwrap();
         database
+    }
+
+    /// Runs an operator's command. Returns what it prints.
+    pub(crate) fn operate(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_inbox_operator"));
+        let output = command.args(arguments).env("INBOX", self.path("inbox.db")).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Returns a command with the receiver's environment. The receiver repeats failures at once.
@@ -128,7 +136,7 @@ impl Receiver {
         until(&format!("the counts are {counts}"), || {
             let found = self.get("/inbox");
             // The states `done` and `dead` are final, so more waiting would not change them.
-            let settled = found.starts_with(r#"{"new":0,"running":0,"#);
+            let settled = found.starts_with(r#"{"waiting":0,"taken":0,"#);
             assert!(!settled || found == counts, "{found} instead of {counts}");
             found == counts
         });
@@ -161,7 +169,7 @@ impl Receiver {
         (ended_well, self.log())
     }
 
-    fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 }
