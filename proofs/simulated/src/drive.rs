@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use agentmail_simulator::{Agent, Delivery, DeliveryState, Mail, ReceivedMail, Retry, Simulator};
+use agentmail_simulator::{Agent, Delivery, DeliveryState, Mail, ReceivedMail, Retry, Simulator,
+    SimulatorBuilder,
+};
 
 use crate::{faults::try_faults, receiver::Program};
 
@@ -18,7 +20,11 @@ pub fn quick_retries() -> Retry {
 
 /// Starts a simulator with an agent that has a webhook. Returns the secret too.
 pub async fn start(retry: Retry) -> (Simulator, Agent, String) {
-    let simulator = Simulator::builder().with_retry(retry).start().await.unwrap();
+    start_with(Simulator::builder().with_retry(retry)).await
+}
+
+async fn start_with(builder: SimulatorBuilder) -> (Simulator, Agent, String) {
+    let simulator = builder.start().await.unwrap();
     let agent = simulator.agent("my-agent").await.unwrap();
     let secret = agent.set_webhook(NOWHERE).await.unwrap();
     (simulator, agent, secret)
@@ -27,7 +33,12 @@ pub async fn start(retry: Retry) -> (Simulator, Agent, String) {
 /// Drives a receiver that takes its secret from the environment: configuration, mail in, delivery,
 /// rotation, failure, retry, dead letter queue, redrive, and each fault.
 pub async fn drive(program: &Program) {
-    let (_simulator, agent, secret) = start(quick_retries()).await;
+    drive_with(program, Simulator::builder).await;
+}
+
+/// The same with these settings of the simulator.
+pub async fn drive_with(program: &Program, builder: impl Fn() -> SimulatorBuilder) {
+    let (_simulator, agent, secret) = start_with(builder().with_retry(quick_retries())).await;
 
     let receiver = program.start(&secret);
     agent.set_webhook(receiver.url()).await.unwrap();
@@ -60,14 +71,15 @@ pub async fn drive(program: &Program) {
 
     try_faults(&agent, &receiver).await;
     drop(receiver);
-    retry_after_a_restart(program).await;
+    retry_after_a_restart(program, builder()).await;
 }
 
 /// A delivery whose first attempts fail, because the receiver is down, arrives by a retry.
-async fn retry_after_a_restart(program: &Program) {
+async fn retry_after_a_restart(program: &Program, builder: SimulatorBuilder) {
     let pause = Duration::from_millis(200);
     let patient = quick_retries().with_attempts(100).with_first_pause(pause);
-    let (_simulator, agent, secret) = start(patient.with_longest_pause(pause)).await;
+    let builder = builder.with_retry(patient.with_longest_pause(pause));
+    let (_simulator, agent, secret) = start_with(builder).await;
     let mail = agent.receive(Mail::new("user@example.com")).await.unwrap();
     while agent.deliveries().iter().all(|delivery| delivery.attempts().len() < 2) {
         tokio::time::sleep(Duration::from_millis(5)).await;

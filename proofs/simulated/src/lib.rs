@@ -7,6 +7,6 @@ mod drive;
 mod faults;
 mod receiver;
 
-pub use drive::{drive, quick_retries, start};
+pub use drive::{drive, drive_with, quick_retries, start};
 pub use faults::try_faults;
 pub use receiver::{Program, Receiver};
