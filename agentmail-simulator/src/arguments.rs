@@ -18,6 +18,7 @@ Usage: agentmail-simulator [OPTION...]
   --data FILE            keeps everything in this SQLite file (in a build with the feature `data`)
   --max NUMBER           how many messages are kept: so many delivered, and so many with dead
                          letters (default: 1000)
+  --max-pending NUMBER   how many deliveries may be pending; then mails get 503 (default: 100000)
   --max-age TIME         removes messages of this age, such as 10m, 12h or 7d
   --attempts NUMBER      how many attempts a delivery has (default: 6)
   --first-pause TIME     the pause after the first attempt; it doubles each time (default: 1s)
@@ -76,6 +77,7 @@ impl Command {
                 "mails" => builder.with_bucket_folder(PathBuf::from(parser.value()?)),
                 "data" => with_data(builder, PathBuf::from(parser.value()?))?,
                 "max" => builder.with_max_messages(number(&mut parser, &name)?),
+                "max-pending" => builder.with_max_pending(number(&mut parser, &name)?),
                 "max-age" => builder.with_max_age(time(&mut parser, &name)?),
                 "loopback-only" => builder.with_loopback_only(true),
                 _ => {
@@ -199,6 +201,7 @@ mod tests {
             "--mails=folder",
             "--max=10",
             "--max-age=7d",
+            "--max-pending=5",
             "--attempts=3",
             "--first-pause=10ms",
             "--longest-pause=1m",

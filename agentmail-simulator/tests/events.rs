@@ -85,6 +85,7 @@ async fn events_tell_what_happens_to_a_mail() {
     assert_eq!(last.name, "delivery.attempted");
     assert_eq!(last.data["message_id"], mail.message_id());
     assert_eq!((&last.data["state"], &last.data["status"]), (&"delivered".into(), &200.into()));
+    assert_eq!((&last.data["attempt"], &last.data["fault"]), (&2.into(), &serde_json::Value::Null));
     assert_eq!(last.data["id"].as_u64(), last.id);
 }
 

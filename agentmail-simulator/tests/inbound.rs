@@ -59,7 +59,8 @@ async fn odd_mail_gives_the_payload_that_python_writes() {
         ("an empty subject", b"From: a@example.com\r\nSubject:\r\n\r\n"),
         (
             "encoded words",
-            b"From: a@example.com\r\nSubject: =?utf-8?B?w6nigqw=?= =?iso-8859-1?Q?=E9_x?= y\r\n\r\n",
+            b"From: a@example.com\r\n\
+              Subject: =?utf-8?B?w6nigqw=?= =?iso-8859-1?Q?=E9_x?= y\r\n\r\n",
         ),
         ("a folded subject", b"From: a@example.com\r\nSubject: one\r\n two\r\n\tthree\r\n\r\n"),
         ("raw UTF-8", b"From: a@example.com\r\nSubject: caf\xc3\xa9\r\n\r\n"),
@@ -185,7 +186,7 @@ async fn an_endless_line_is_refused_while_it_is_sent() {
             "413 Payload Too Large",
         ),
         (
-            "a line of the header",
+            "a header that is too long",
             "GET /webhook HTTP/1.1\r\nhost: localhost\r\nx: ".to_owned(),
             "431 Request Header Fields Too Large",
         ),

@@ -114,8 +114,10 @@ async fn a_mail_chooses_no_file_name_and_no_request() {
     let raw = format!(
         "From: ../../evil@example.com\r\nMessage-ID: <../../../etc/passwd>\r\n\
          Subject: {url}\r\nReply-To: {url}\r\nList-Unsubscribe: <{url}>\r\n\
-         List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\nDisposition-Notification-To: {url}\r\n\
-         Content-Type: message/external-body; access-type=URL; URL=\"{url}\"\r\n\r\n<img src={url}>",
+         List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n\
+         Disposition-Notification-To: {url}\r\n\
+         Content-Type: message/external-body; access-type=URL; URL=\"{url}\"\r\n\r\n\
+         <img src={url}>",
         url = elsewhere.url
     );
     let headers = [("authorization", "Bearer token".to_owned())];

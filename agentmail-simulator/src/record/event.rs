@@ -2,6 +2,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
+    fault::Fault,
     record::{State, schema},
     time::Time,
 };
@@ -23,6 +24,13 @@ pub(crate) struct Event {
     /// The state of the delivery after the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) state: Option<State>,
+    /// The number of the attempt: the first is 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) attempt: Option<u32>,
+    /// The fault of the attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schema::optional_fault)]
+    pub(crate) fault: Option<Fault>,
     /// The status of the attempt's response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<u16>,

@@ -1,4 +1,5 @@
-//! Derived types also read a list as an object, by the order of their fields. These functions do not.
+//! Derived types also read a list as an object, by the order of their fields. What is here does
+//! not.
 
 use std::{fmt, marker::PhantomData};
 

@@ -1,4 +1,7 @@
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::{
     error::Problem,
@@ -6,7 +9,7 @@ use crate::{
     record::{Attempt, Delivery, KeptSignature, Kind, State as DeliveryState},
     retry::Retry,
     state::{Lane, Sent, State},
-    time::now,
+    time::{Time, now},
 };
 
 /// The end of an attempt.
@@ -31,8 +34,7 @@ impl State {
             self.last_sent.insert(lane.clone(), sent);
         }
         let (delivered, failure) = (finished.attempt.is_delivered(), finished.attempt.failure());
-        let status = finished.attempt.status();
-        self.update(number, Kind::DeliveryAttempted, status, |delivery| {
+        self.update(number, Kind::DeliveryAttempted, |delivery| {
             delivery.record(finished.attempt);
             delivery.kept = delivery.kept.take().or(finished.kept);
             if delivered {
@@ -49,7 +51,7 @@ impl State {
                     number: delivery.attempts_made,
                 };
                 let pause = retry.pause_after(delivery.attempts_in_round, key.draw("pause", 0));
-                delivery.next_attempt_at = now().checked_add(pause).ok();
+                delivery.next_attempt_at = after(pause);
                 return Some(pause);
             }
             None
@@ -59,7 +61,7 @@ impl State {
     /// Makes a dead letter of a delivery that has no URL any more. Its attempt had been taken.
     pub(crate) fn give_up(&mut self, number: u64, lane: &Lane) {
         self.schedule.finished(lane, Instant::now());
-        self.update(number, Kind::DeliveryAttempted, None, |delivery| {
+        self.update(number, Kind::DeliveryAttempted, |delivery| {
             let reason = "its rule or webhook was removed, or is not enabled".to_owned();
             settle(delivery, DeliveryState::Dead, Some(reason));
             None
@@ -74,7 +76,7 @@ impl State {
             let detail = "the delivery is not a dead letter";
             return Err(Problem::new(http::StatusCode::CONFLICT, detail));
         }
-        self.update(number, Kind::DeliveryRedriven, None, |delivery| {
+        self.update(number, Kind::DeliveryRedriven, |delivery| {
             delivery.state = DeliveryState::Pending;
             delivery.attempts_in_round = 0;
             delivery.redrives = delivery.redrives.saturating_add(1);
@@ -83,7 +85,7 @@ impl State {
             delivery.next_attempt_at = Some(now());
             // A redrive is signed again, whatever the retries do.
             delivery.kept = None;
-            Some(std::time::Duration::ZERO)
+            Some(Duration::ZERO)
         });
         self.deliveries.get(&number).cloned().ok_or_else(|| Problem::not_found("delivery"))
     }
@@ -108,14 +110,15 @@ impl State {
         &mut self,
         number: u64,
         kind: Kind,
-        status: Option<u16>,
-        change: impl FnOnce(&mut Delivery) -> Option<std::time::Duration>,
+        change: impl FnOnce(&mut Delivery) -> Option<Duration>,
     ) {
         let Some(delivery) = self.deliveries.get_mut(&number) else { return };
         let delivery = Arc::make_mut(delivery);
-        let before = delivery.state;
+        let (before, made) = (delivery.state, delivery.attempts_made);
         let pause = change(delivery);
         let (after, lane) = (delivery.state, Lane::of(delivery));
+        let newest = delivery.attempts.last().filter(|_| delivery.attempts_made > made);
+        let newest = newest.map(|it| (it.number, it.fault, it.status()));
         let (message_id, delivery_id) = (delivery.message_id.clone(), delivery.delivery_id.clone());
         if let Some(pause) = pause {
             self.schedule.add(lane.clone(), number, Instant::now() + pause);
@@ -126,9 +129,17 @@ impl State {
             event.message_id = Some(message_id);
             event.delivery_id = Some(delivery_id);
             event.state = Some(after);
-            event.status = status;
+            if let Some((number, fault, status)) = newest {
+                (event.attempt, event.fault, event.status) = (Some(number), fault, status);
+            }
         });
     }
+}
+
+/// Returns the time after a pause, in whole milliseconds.
+fn after(pause: Duration) -> Option<Time> {
+    let milliseconds = i64::try_from(pause.as_millis()).ok()?;
+    Time::from_millisecond(now().as_millisecond().checked_add(milliseconds)?).ok()
 }
 
 fn settle(delivery: &mut Delivery, state: DeliveryState, reason: Option<String>) {

@@ -33,6 +33,8 @@ impl State {
             message_id: None,
             delivery_id: None,
             state: None,
+            attempt: None,
+            fault: None,
             status: None,
         };
         details(&mut event);

@@ -30,9 +30,9 @@ impl fmt::Display for KeyError {
 /// Returns the key of a mail, if it can only be a mail of the event's agent.
 ///
 /// The bucket is never the one that the event names: it must be *ours*. The key must be
-/// `inbound/AGENT/NAME.eml`, where each part has only letters, digits, `-`, `_` and `.`, and does not
-/// begin with a dot. A key therefore cannot lead to another folder, and nothing in it has a meaning
-/// for a shell or a log.
+/// `inbound/AGENT/NAME.eml`, where each part has only letters, digits, `-`, `_` and `.`, and does
+/// not begin with a dot. A key therefore cannot lead to another folder, and nothing in it has a
+/// meaning for a shell or a log.
 pub(crate) fn key_of(mail: &MailReceived, bucket: &str) -> Result<Path, KeyError> {
     let named = mail.s3_bucket.as_deref().ok_or(KeyError::Missing)?;
     let key = mail.s3_key.as_deref().ok_or(KeyError::Missing)?;

@@ -16,8 +16,8 @@
 //! `s3://` needs the feature `s3` and variables such as `AWS_REGION`. `gs://` needs the feature
 //! `gcs` and variables such as `GOOGLE_SERVICE_ACCOUNT`.
 //!
-//! The key of a mail comes with the event. The signature proves that the service sent the event, but
-//! the key may contain what the mail's author chose. See `key.rs` for what is checked first.
+//! The key of a mail comes with the event. The signature proves that the service sent the event,
+//! but the key may contain what the mail's author chose. See `key.rs` for what is checked first.
 #![forbid(unsafe_code)]
 
 mod key;

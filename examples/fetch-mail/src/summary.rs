@@ -27,7 +27,8 @@ mod tests {
     fn a_mail_with_an_attachment_is_summed_up() {
         let raw = b"From: a@example.com\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n\
             --x\r\nContent-Type: text/plain\r\n\r\nHello\r\n\
-            --x\r\nContent-Type: image/png\r\nContent-Disposition: attachment\r\n\r\n...\r\n--x--\r\n";
+            --x\r\nContent-Type: image/png\r\nContent-Disposition: attachment\r\n\r\n...\r\n\
+            --x--\r\n";
 
         assert_eq!(Summary::of(raw), Some(Summary { attachments: 1, text_bytes: 5 }));
     }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use agentmail_simulator::{Agent, Delivery, DeliveryState, Mail, ReceivedMail, Retry, Simulator,
-    SimulatorBuilder,
+use agentmail_simulator::{
+    Agent, Delivery, DeliveryState, Mail, ReceivedMail, Retry, Simulator, SimulatorBuilder,
 };
 
 use crate::{faults::try_faults, receiver::Program};
