@@ -9,7 +9,6 @@ use std::{
     process::ExitCode,
 };
 
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::arguments::{Arguments, Command};
@@ -43,8 +42,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         .with_writer(io::stderr)
         .log_internal_errors(false) // a log that cannot be written must not fail a request
         .init();
-    let (mut interrupt, mut terminate) =
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let end = end()?;
     let agent_ids = arguments.agent_ids().to_vec();
     let simulator = arguments.builder().start().await?;
     print(&format!("agentmail-simulator listens at {}\n", simulator.url()));
@@ -57,12 +55,32 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         "Retries and the dead letter queue are assumptions of this simulator, not statements of \
          the vendor: see /about\n",
     );
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    end.await;
     simulator.stop().await;
     Ok(())
+}
+
+/// Waits for SIGINT or SIGTERM.
+#[cfg(unix)]
+fn end() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Waits for Ctrl-C.
+#[cfg(not(unix))]
+fn end() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        // Without a handler, Ctrl-C ends the process anyway.
+        _ = tokio::signal::ctrl_c().await;
+    })
 }
 
 /// Prints to standard output. A reader that is gone is no reason to stop.
