@@ -68,6 +68,17 @@ impl Connection {
         tls(target, trust, offered, stream)
     }
 
+    /// Sets how long a read may take.
+    #[cfg(feature = "cli")]
+    pub(crate) fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        let stream = match &self.stream {
+            Stream::Plain(stream) => stream,
+            #[cfg(feature = "tls")]
+            Stream::Tls(stream) => stream.get_ref(),
+        };
+        stream.set_read_timeout(Some(timeout))
+    }
+
     #[cfg(feature = "cli")]
     pub(crate) const fn protocol(&self) -> Protocol {
         self.protocol

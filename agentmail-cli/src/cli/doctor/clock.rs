@@ -17,14 +17,14 @@ const OFFSETS: [i64; 22] = [
 pub(super) fn check(
     oversized: &Oversized<'_>,
     basics: &Basics,
+    accepted: bool,
     report: &mut Report<'_>,
 ) -> Result<(), SendError> {
-    let now = Headers::SignedAt(0);
     limit(oversized, report)?;
 
     // A length at which the receiver distinguishes a delivery with headers from one without.
     let mut found = None;
-    for length in [Oversized::LIMIT + 1, 1 << 20, LONG] {
+    for length in [Oversized::LIMIT + 1, Oversized::LONGEST, LONG] {
         if oversized.send(length, Headers::None)? != Reply::Refused {
             continue;
         }
@@ -39,8 +39,7 @@ pub(super) fn check(
         }
     }
     let Some((length, offset)) = found else {
-        headers(oversized, basics, now, report)?;
-        return Ok(());
+        return headers(oversized, basics, accepted, report);
     };
     report.ok("headers", "both headers arrive");
     if length != Oversized::LIMIT + 1 {
@@ -77,10 +76,16 @@ fn limit(oversized: &Oversized<'_>, report: &mut Report<'_>) -> Result<(), SendE
 fn headers(
     oversized: &Oversized<'_>,
     basics: &Basics,
-    now: Headers,
+    accepted: bool,
     report: &mut Report<'_>,
 ) -> Result<(), SendError> {
-    let reply = oversized.send(LONG, now)?;
+    if accepted {
+        report.ok("headers", "both headers arrive, as the genuine delivery shows");
+        let detail = "the receiver accepts more than 1 MiB, so its clock was not checked";
+        report.note("limit", detail);
+        return Ok(());
+    }
+    let is_same = oversized.send(Oversized::LONGEST, Headers::None)? == Reply::Refused;
     match basics.code.as_deref() {
         Some(code) if code.starts_with("missing_") || code == "unsigned" => {
             report.fault(
@@ -88,10 +93,11 @@ fn headers(
                 format!("a signed delivery is refused as {code}: a proxy removes a header"),
             );
         }
-        _ if reply == Reply::Refused => report.fault(
+        _ if is_same => report.fault(
             "headers",
             "the receiver responds as if a header were missing: check that a proxy passes on \
-             `X-AgentMail-Timestamp` and `X-AgentMail-Signature`",
+             `X-AgentMail-Timestamp` and `X-AgentMail-Signature`; if the receiver accepts bodies \
+             of more than 1 MiB, use --deliver instead",
         ),
         _ => report.note(
             "headers",

@@ -32,11 +32,12 @@ pub(in crate::cli) fn run(arguments: &DoctorArgs, output: &Output) -> Result<Exi
     let sender = sender(None, &arguments.connect)?;
     let basics = basics::check(&sender, &target, url, &mut report)?;
     if basics.refuses {
+        let accepted = match &signer {
+            Some(signer) => deliver::check(&sender, signer, url, &arguments.agent, &mut report)?,
+            None => false,
+        };
         let oversized = Oversized { target: &target, trust: &trust, timeout };
-        clock::check(&oversized, &basics, &mut report)?;
-        if let Some(signer) = &signer {
-            deliver::check(&sender, signer, url, &arguments.agent, &mut report)?;
-        }
+        clock::check(&oversized, &basics, accepted, &mut report)?;
     }
     Ok(report.exit())
 }

@@ -12,14 +12,14 @@ use crate::{
 /// Sends genuine deliveries until one is accepted, so that a handler runs once.
 ///
 /// The first has spaces that a body parser does not keep. Each further one would pass a certain
-/// fault, which is then the fault of the receiver.
+/// fault, which is then the fault of the receiver. Returns whether the first was accepted.
 pub(super) fn check(
     sender: &Sender,
     signer: &Signer,
     url: &str,
     agent: &str,
     report: &mut Report<'_>,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let now = UnixTime::now();
     let mail = mail(agent, now);
     let send = |body: &[u8], at: UnixTime| -> Result<u16, Failure> {
@@ -41,7 +41,7 @@ pub(super) fn check(
                          front of the check"
                     );
                     report.fault("genuine", reason);
-                    return Ok(());
+                    return Ok(false);
                 }
             }
             for offset in [-600, 600, -3_600, 3_600, -7_200, 7_200] {
@@ -56,7 +56,7 @@ pub(super) fn check(
                 }
             }
             report.fault("genuine", reason);
-            return Ok(());
+            return Ok(false);
         }
         500..=599 => report.fault("genuine", format!("{status}: see the log of the receiver")),
         other => report.fault("genuine", format!("{other}: expected a status of 2xx")),
@@ -64,7 +64,7 @@ pub(super) fn check(
     if is_authentic(status) {
         compressed(sender, signer, url, now, report)?;
     }
-    Ok(())
+    Ok(is_authentic(status))
 }
 
 /// Sends an authentic body that is compressed. It is not JSON, so no handler of mails takes it.

@@ -26,6 +26,8 @@ pub(super) enum Reply {
     /// It wants the body, and none was sent.
     Continue,
     Other(u16),
+    /// The server has closed the connection, or is silent.
+    None,
 }
 
 /// The headers of a delivery.
@@ -39,6 +41,9 @@ pub(super) enum Headers {
 impl Oversized<'_> {
     /// The default limit of a receiver, in bytes.
     pub(super) const LIMIT: usize = 256 * 1024;
+
+    /// The longest body that is sent, in bytes.
+    pub(super) const LONGEST: usize = 1 << 20;
 
     /// Declares this length. The body is sent if the server wants it and it is at most 1 MiB long.
     pub(super) fn send(&self, length: usize, headers: Headers) -> Result<Reply, SendError> {
@@ -61,15 +66,19 @@ impl Oversized<'_> {
         head.push_str("\r\n");
         connection.write_all(head.as_bytes()).map_err(SendError::no_response)?;
         connection.flush().map_err(SendError::no_response)?;
-        match status(&mut connection)? {
-            100 if length > 1 << 20 => Ok(Reply::Continue),
-            100 => {
+        // A server that does not know the header `Expect` waits for the body.
+        _ = connection.set_read_timeout(Duration::from_secs(1));
+        match status(&mut connection) {
+            Some(100) | None if length > Self::LONGEST => Ok(Reply::Continue),
+            Some(100) | None => {
+                _ = connection.set_read_timeout(self.timeout);
                 // A server that has refused it may close the connection meanwhile.
                 _ = connection.write_all(&vec![b' '; length]);
                 _ = connection.flush();
-                status(&mut connection).map(Reply::of)
+                let status = status(&mut connection);
+                Ok(status.map_or(Reply::None, Reply::of))
             }
-            status => Ok(Reply::of(status)),
+            Some(status) => Ok(Reply::of(status)),
         }
     }
 }
@@ -85,7 +94,7 @@ impl Reply {
 }
 
 /// Reads the status of the next response, and its headers.
-fn status(connection: &mut Connection) -> Result<u16, SendError> {
+fn status(connection: &mut Connection) -> Option<u16> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") && head.len() < 16 * 1024 {
@@ -95,6 +104,5 @@ fn status(connection: &mut Connection) -> Result<u16, SendError> {
         }
     }
     let text = String::from_utf8_lossy(&head);
-    let status = text.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)?.parse().ok());
-    status.ok_or_else(|| SendError::no_response("the server closed the connection"))
+    text.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)?.parse().ok())
 }
