@@ -113,38 +113,40 @@ impl JsonForm {
         text
     }
 
-    /// Names a program that writes this form.
+    /// Describes the form, with a program that writes it.
     pub(super) fn name(self) -> String {
+        let layout = match self.layout {
+            Layout::Compact => "compact JSON",
+            Layout::Spaced => "JSON with spaces",
+            Layout::SpaceAfterColon => "JSON with spaces after colons",
+            Layout::SpaceAfterComma => "JSON with spaces after commas",
+            Layout::Indented("  ") => "JSON indented by two spaces",
+            Layout::Indented("    ") => "JSON indented by four spaces",
+            Layout::Indented(_) => "JSON indented by tabs",
+        };
+        let escapes = match self.escapes {
+            Escapes::None => "",
+            Escapes::Ascii => " and ASCII escapes",
+            Escapes::Html => " and HTML escapes",
+            Escapes::Slash => " and escaped slashes",
+            Escapes::SlashAscii => " and escaped slashes and ASCII escapes",
+            Escapes::Net => " and upper-case escapes",
+        };
         let program = match (self.layout, self.escapes) {
-            (Layout::Compact, Escapes::None) => {
-                "compact JSON, as JavaScript's `JSON.stringify` writes it"
-            }
-            (Layout::Compact, Escapes::Ascii) => {
-                "compact ASCII JSON, as Python's `json.dumps` with `separators` writes it"
-            }
-            (Layout::Compact, Escapes::Html) => "JSON as Go's `json.Marshal` writes it",
-            (Layout::Compact, Escapes::SlashAscii) => "JSON as PHP's `json_encode` writes it",
-            (Layout::Compact, Escapes::Slash) => {
-                "JSON as PHP's `json_encode` with `JSON_UNESCAPED_UNICODE` writes it"
-            }
-            (Layout::Compact, Escapes::Net) => "JSON as .NET's `System.Text.Json` writes it",
-            (Layout::Spaced, Escapes::Ascii) => "JSON as Python's `json.dumps` writes it",
-            (Layout::Spaced, Escapes::None) => {
-                "JSON as Python's `json.dumps` with `ensure_ascii=False` writes it"
-            }
-            (Layout::Spaced, _) => "JSON with spaces after commas and colons",
-            (Layout::SpaceAfterColon, _) => "JSON with spaces after colons",
-            (Layout::SpaceAfterComma, _) => "JSON with spaces after commas",
-            (Layout::Indented("  "), _) => "JSON that is indented by two spaces",
-            (Layout::Indented("    "), _) => "JSON that is indented by four spaces",
-            (Layout::Indented(_), _) => "JSON that is indented by tabs",
+            (Layout::Compact, Escapes::None) => " (`JSON.stringify` in JavaScript)",
+            (Layout::Compact, Escapes::Ascii) => " (`json.dumps` with `separators` in Python)",
+            (Layout::Compact, Escapes::Html) => " (`json.Marshal` in Go)",
+            (Layout::Compact, Escapes::Slash | Escapes::SlashAscii) => " (`json_encode` in PHP)",
+            (Layout::Compact, Escapes::Net) => " (`System.Text.Json` in .NET)",
+            (Layout::Spaced, Escapes::None | Escapes::Ascii) => " (`json.dumps` in Python)",
+            _ => "",
         };
         let order = match self.order {
             Order::Received => "",
-            Order::Guide => ", with its members in the order of the vendor's guide",
-            Order::Sorted => ", with its members sorted",
+            Order::Guide => " in the order of the vendor's guide",
+            Order::Sorted => " with sorted members",
         };
-        format!("{program}{order}")
+        format!("{layout}{escapes}{order}{program}")
     }
 
     fn value(self, json: &Json<'_>, depth: usize, text: &mut String) {

@@ -311,10 +311,9 @@ fn reserialised(signed: JsonForm, json: &Json<'_>, arrived: &str) -> String {
     let is_arrived = |form: &JsonForm| form.write(json) == arrived.trim_ascii_end();
     let signed = signed.name();
     match JsonForm::all().find(is_arrived) {
-        Some(form) => format!(
-            "the body was re-serialised: {signed} matches the signature, and {} arrived",
-            form.name()
-        ),
-        None => format!("the body was re-serialised: {signed} matches the signature"),
+        Some(form) => {
+            format!("the body was re-serialised: {signed} was signed, and {} arrived", form.name())
+        }
+        None => format!("the body was re-serialised: {signed} was signed"),
     }
 }
