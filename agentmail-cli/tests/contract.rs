@@ -87,7 +87,10 @@ impl Drop for File {
     }
 }
 
-const MAIL: &str = r#"{"type":"mail.received","agent_id":"a","message_id":"m","sender":"eve@example.com","subject":"hush, a subject"}"#;
+const MAIL: &str = concat!(
+    r#"{"type":"mail.received","agent_id":"a","message_id":"m","#,
+    r#""sender":"eve@example.com","subject":"hush, a subject"}"#
+);
 
 fn request(body: &str, arrived: &str) -> String {
     let signer = Signer::new(Secret::new(SECRET).unwrap());

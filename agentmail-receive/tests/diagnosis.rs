@@ -85,7 +85,8 @@ proptest! {
         budget in prop_oneof![Just(0), 0..10_000_u64, Just(1 << 20)],
     ) {
         let borrowed = headers.iter().map(|(name, value)| (&**name, &**value));
-        let mut request = CapturedRequest::new(borrowed, NOW).with_declared_length(declared);
+        let mut request = CapturedRequest::new(borrowed).with_received_at(NOW);
+        request = request.with_declared_length(declared);
         if let Some(body) = &body {
             request = request.with_body(body.clone());
         }
@@ -286,7 +287,7 @@ fn an_old_secret_whose_end_has_passed_is_named() {
     let signed = Signer::new(old).sign(UnixTime::from_secs(1_700_000_000), b"{}");
     let headers = signed.headers();
     let headers = headers.iter().map(|(name, value)| (*name, value.as_bytes()));
-    let request = CapturedRequest::new(headers, now).with_body("{}");
+    let request = CapturedRequest::new(headers).with_received_at(now).with_body("{}");
 
     let secrets = DiagnosisSecrets::new().with_verifier(verifier);
     let diagnosis = Diagnosis::of(&request, &secrets, DiagnosisBudget::DEVELOPMENT);

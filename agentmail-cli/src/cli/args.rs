@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
 use super::secret_args::{OtherSecret, SecretArgs};
 use crate::sender::Fault;
@@ -97,7 +97,8 @@ pub(super) struct SendArgs {
     pub(super) fault: Option<Fault>,
 
     /// Send it this often
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = value_parser!(u32).range(1..))]
     pub(super) count: u32,
 
     /// Give each delivery a message id of its own, so that none is a copy
@@ -105,7 +106,8 @@ pub(super) struct SendArgs {
     pub(super) unique: bool,
 
     /// Send this many at the same time
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = value_parser!(u16).range(1..=256))]
     pub(super) concurrency: u16,
 
     /// Print the delivery instead of sending it
@@ -122,7 +124,8 @@ pub(super) struct SendArgs {
 #[derive(Debug, Clone, Args)]
 pub(super) struct ConnectArgs {
     /// Wait this long for a response
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(value_parser = value_parser!(u16).range(1..))]
     pub(super) timeout: u16,
 
     /// Trust the certificates in this PEM file, instead of the public authorities
@@ -168,7 +171,8 @@ pub(super) struct ExplainArgs {
     pub(super) quiet: bool,
 
     /// Also try this secret, which the receiver does not accept; may be repeated
-    #[arg(long, value_name = "LABEL=FILE", value_parser = OtherSecret::parse, help_heading = "Secret")]
+    #[arg(long, value_name = "LABEL=FILE", help_heading = "Secret")]
+    #[arg(value_parser = OtherSecret::parse)]
     pub(super) other_secret_file: Vec<OtherSecret>,
 
     /// Hash at most this many MiB

@@ -12,7 +12,7 @@ pub struct CapturedRequest {
     headers: Vec<(Box<str>, Bytes)>,
     body: Option<Bytes>,
     declared_length: Option<u64>,
-    received_at: UnixTime,
+    received_at: Option<UnixTime>,
 }
 
 impl CapturedRequest {
@@ -21,17 +21,19 @@ impl CapturedRequest {
     /// The longest header value that is kept, in bytes. A longer one is cut.
     const MAX_VALUE: usize = 4_096;
 
-    /// Creates a request from names and values of headers, and from the receiver's clock. At most
-    /// 128 headers are kept, and at most 4,096 bytes of each value.
-    pub fn new<'a>(
-        headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
-        received_at: UnixTime,
-    ) -> Self {
+    /// Creates a request from names and values of headers. At most 128 headers are kept, and at
+    /// most 4,096 bytes of each value.
+    pub fn new<'a>(headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
         let headers = headers.into_iter().take(Self::MAX_HEADERS).map(|(name, value)| {
             let value = value.get(..Self::MAX_VALUE).unwrap_or(value);
             (name.to_ascii_lowercase().into(), Bytes::copy_from_slice(value))
         });
-        Self { headers: headers.collect(), body: None, declared_length: None, received_at }
+        Self { headers: headers.collect(), body: None, declared_length: None, received_at: None }
+    }
+
+    /// Sets when the request arrived, by the receiver's clock. Without it, its age is not judged.
+    pub fn with_received_at(self, at: UnixTime) -> Self {
+        Self { received_at: Some(at), ..self }
     }
 
     /// Sets the body, exactly as it arrived. Without it, only the headers are diagnosed.
@@ -49,7 +51,7 @@ impl CapturedRequest {
         self.body.as_ref()
     }
 
-    pub(super) const fn received_at(&self) -> UnixTime {
+    pub(super) const fn received_at(&self) -> Option<UnixTime> {
         self.received_at
     }
 

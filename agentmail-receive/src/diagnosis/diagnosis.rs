@@ -136,7 +136,7 @@ fn expired(request: &CapturedRequest, secrets: &DiagnosisSecrets, hit: &Hit) -> 
     let (verifier, body) = (secrets.verifier()?, request.body()?);
     let is_plain = hit.steps.is_empty() && secrets.texts().is_empty();
     let headers = SignedHeaders::parse(|header| request.webhook_values(header)).ok()?;
-    let verified = verifier.verify(&headers, body, request.received_at());
+    let verified = verifier.verify(&headers, body, request.received_at()?);
     if !is_plain || verified.err()? != VerifyError::Mismatch {
         return None;
     }

@@ -140,7 +140,7 @@ pub(super) fn of_time(
     signature_matches: bool,
 ) -> Option<Cause> {
     let also = if signature_matches { "; apart from this, the signature is right" } else { "" };
-    let (kind, sentence) = match tolerance.check(texts.signed_at?, request.received_at()) {
+    let (kind, sentence) = match tolerance.check(texts.signed_at?, request.received_at()?) {
         Err(VerifyError::Stale { age, .. }) => (
             Kind::OldTimestamp,
             format!(

@@ -20,7 +20,7 @@
 //! let now = UnixTime::from_secs(1_700_000_000);
 //! let signed = Signer::new(Secret::new("whsec_test_secret")?).sign(now, b"{}");
 //! let headers = signed.headers().map(|(name, value)| (name, value.as_bytes()));
-//! let request = CapturedRequest::new(headers, now).with_body("{}");
+//! let request = CapturedRequest::new(headers).with_received_at(now).with_body("{}");
 //! let secrets = DiagnosisSecrets::new().with_text(SecretText::new("\"whsec_test_secret\""));
 //!
 //! let diagnosis = Diagnosis::of(&request, &secrets, DiagnosisBudget::EXPLAIN);

@@ -46,7 +46,7 @@ impl Observed {
             }
         }
         let headers = headers.iter().map(|(name, value)| (&**name, &**value));
-        let request = CapturedRequest::new(headers, config.now());
+        let request = CapturedRequest::new(headers).with_received_at(config.now());
         let request = request.with_declared_length(declared_length);
         Some(Box::new(Self { request, verifier: None, switch }))
     }

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use agentmail_receive::Refusal;
+use agentmail_receive::{Refusal, diagnosis::Cause};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
@@ -17,6 +17,17 @@ fn every_code_is_in_a_table_of_the_readme_and_of_troubleshooting() {
             let cell = format!("`{code}`");
             assert!(rows.iter().any(|row| row.contains(&cell)), "{page} has no row for {code}");
         }
+    }
+}
+
+#[test]
+fn every_cause_of_a_diagnosis_is_in_a_table_of_troubleshooting() {
+    let text = fs::read_to_string(format!("{ROOT}/docs/troubleshooting.md")).unwrap();
+    let rows: Vec<_> = text.lines().filter(|line| line.starts_with('|')).collect();
+
+    for code in Cause::CODES {
+        let cell = format!("`{code}`");
+        assert!(rows.iter().any(|row| row.contains(&cell)), "there is no row for {code}");
     }
 }
 

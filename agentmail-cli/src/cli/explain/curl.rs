@@ -128,7 +128,11 @@ mod tests {
   -H 'content-type: application/json' \
   --data-raw $'{"subject":"it\'s \u0021 Gr\u00f6\u00dfe"}' \
   --compressed"#,
-        r#"curl 'http://localhost:8080/agentmail/webhook' --compressed -X POST -H 'User-Agent: Mozilla/5.0' -H 'X-AgentMail-Timestamp: 1700000000' --data-raw $'{"subject":"it\'s \u0021 Größe"}'"#,
+        concat!(
+            r#"curl 'http://localhost:8080/agentmail/webhook' --compressed -X POST "#,
+            r#"-H 'User-Agent: Mozilla/5.0' -H 'X-AgentMail-Timestamp: 1700000000' "#,
+            r#"--data-raw $'{"subject":"it\'s \u0021 Größe"}'"#
+        ),
     ];
 
     #[test]

@@ -96,7 +96,8 @@ mod tests {
             ("longer than declared", b"POST / HTTP/1.1\nX: 1\nContent-Length: 2\n\n{}\n", b"{}"),
             (
                 "in chunks",
-                b"POST / HTTP/1.1\r\nX: 1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
+                b"POST / HTTP/1.1\r\nX: 1\r\nTransfer-Encoding: chunked\r\n\r\n\
+                  1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
                 b"{}",
             ),
         ] {

@@ -30,8 +30,12 @@ impl ParsedRequest {
         })
     }
 
-    pub(super) fn captured(&self, received_at: UnixTime) -> CapturedRequest {
+    pub(super) fn captured(&self) -> CapturedRequest {
         let headers = self.headers.iter().map(|(name, value)| (&**name, &**value));
-        CapturedRequest::new(headers, received_at).with_body(self.body.clone())
+        let request = CapturedRequest::new(headers).with_body(self.body.clone());
+        match self.received_at {
+            Some(at) => request.with_received_at(UnixTime::from_secs(at)),
+            None => request,
+        }
     }
 }

@@ -46,16 +46,11 @@ impl Verdict {
         let headers = request.signed_headers();
         let mut notes = request.notes.clone();
         let signed_at = headers.as_ref().ok().map(|headers| headers.signed_at());
-        let received_at = match (request.received_at, signed_at) {
-            (Some(at), _) => UnixTime::from_secs(at),
-            (None, Some(at)) => {
-                notes.push(
-                    "when it arrived is not known, so its age was not checked; see --at".into(),
-                );
-                at
-            }
-            (None, None) => UnixTime::now(),
-        };
+        let received_at = request.received_at.map(UnixTime::from_secs).or(signed_at);
+        if request.received_at.is_none() && !request.headers.is_empty() {
+            let note = "when it arrived is not known, so its age was not checked; see --at";
+            notes.push(note.to_owned());
+        }
         let secret = text.map(SecretText::secret);
         let checked = match (&headers, &secret) {
             (Err(error), _) => Err(refused(*error)),
@@ -64,7 +59,7 @@ impl Verdict {
             }
             (_, Some(Err(error))) => Err((Some("secret"), no_receiver(*error))),
             (Ok(headers), Some(Ok(secret))) => Verifier::new(secret.clone())
-                .verify(headers, &request.body, received_at)
+                .verify(headers, &request.body, received_at.unwrap_or(headers.signed_at()))
                 .map(|_| signed(&request.body))
                 .map_err(refused),
         };
@@ -75,7 +70,7 @@ impl Verdict {
         for text in others {
             secrets = secrets.with_other_text(text);
         }
-        let diagnosis = Diagnosis::of(&request.captured(received_at), &secrets, budget);
+        let diagnosis = Diagnosis::of(&request.captured(), &secrets, budget);
         Self::new(checked, diagnosis, notes)
     }
 

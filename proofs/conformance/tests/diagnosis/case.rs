@@ -70,7 +70,8 @@ impl Case {
     pub(crate) fn diagnosis(&self, cases: &Cases) -> Diagnosis {
         let headers = self.headers();
         let headers = headers.iter().map(|(name, value)| (*name, &**value));
-        let request = CapturedRequest::new(headers, self.now())
+        let request = CapturedRequest::new(headers)
+            .with_received_at(self.now())
             .with_body(self.body())
             .with_declared_length(self.declared_length);
         let secrets =
