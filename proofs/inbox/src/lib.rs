@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod fault;
+mod fault_points;
 mod node;
 mod postgres_server;
 mod proxy;
@@ -9,7 +10,8 @@ mod proxy;
 pub mod sender;
 pub mod signal;
 
-pub use fault::{Fault, FaultPoints, Moment, one_line};
+pub use fault::{Fault, Moment, one_line};
+pub use fault_points::{FaultPoints, Kills};
 pub use node::Node;
 pub use postgres_server::PostgresServer;
 pub use proxy::Proxy;

@@ -12,7 +12,8 @@ use std::{
 };
 
 use crate::{
-    fault::{Fault, FaultPoints, Moment, one_line},
+    fault::{Fault, Moment, one_line},
+    fault_points::FaultPoints,
     signal,
 };
 

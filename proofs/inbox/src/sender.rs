@@ -27,19 +27,21 @@ struct Shared {
     receivers: Vec<SocketAddr>,
     messages: u32,
     next: AtomicU32,
+    allowed: AtomicU32,
     accepted: AtomicU32,
     retries: Mutex<BTreeMap<String, u32>>,
 }
 
 impl Sender {
     /// Sends messages with the numbers below `messages` to these receivers in turns, this many at
-    /// once. It sends each tenth message twice.
+    /// once. It sends each tenth message twice. It waits for [`allow`](Self::allow).
     #[must_use]
     pub fn start(receivers: Vec<SocketAddr>, messages: u32, at_once: usize) -> Self {
         let shared = Arc::new(Shared {
             receivers,
             messages,
             next: AtomicU32::new(0),
+            allowed: AtomicU32::new(0),
             accepted: AtomicU32::new(0),
             retries: Mutex::default(),
         });
@@ -49,6 +51,11 @@ impl Sender {
         });
         let threads = threads.collect();
         Self { shared, threads }
+    }
+
+    /// Allows it to send the messages below this number.
+    pub fn allow(&self, messages: u32) {
+        self.shared.allowed.fetch_max(messages, Ordering::Relaxed);
     }
 
     /// Returns how many messages got 200.
@@ -80,6 +87,9 @@ impl Shared {
             let message = self.next.fetch_add(1, Ordering::Relaxed);
             if message >= self.messages {
                 return;
+            }
+            while message >= self.allowed.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_millis(2));
             }
             let body = body(message);
             for _ in 0..if message.is_multiple_of(10) { 2 } else { 1 } {

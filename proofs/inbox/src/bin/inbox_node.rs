@@ -22,6 +22,7 @@ use deadpool_postgres::{Manager, Pool};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    time,
 };
 use tokio_postgres::NoTls;
 
@@ -35,6 +36,15 @@ async fn on_delivery(
 ) -> Result<(), WebhookRejection> {
     let _: Stored = inbox.store(&delivery).await?;
     Ok(())
+}
+
+/// Lets the work for some messages take longer than a third of the lease, which is then renewed.
+async fn delay(message: &Message) {
+    if let [0, second, ..] = message.key().as_bytes()
+        && *second < 128
+    {
+        time::sleep(LEASE / 2).await;
+    }
 }
 
 /// Adds a line in one write.
@@ -51,6 +61,7 @@ async fn on_sqlite(path: &str, effects: Option<Arc<File>>) -> Result<(Inbox, Wor
     let worker = inbox.worker(move |message: Message| {
         let (store, effects) = (store.clone(), effects.clone());
         async move {
+            delay(&message).await;
             if let Some(file) = effects {
                 return add_line(&file, &message);
             }
@@ -75,6 +86,7 @@ async fn on_postgres(url: &str, effects: Option<Arc<File>>) -> Result<(Inbox, Wo
     let worker = inbox.worker(move |message: Message| {
         let (pool, effects) = (pool.clone(), effects.clone());
         async move {
+            delay(&message).await;
             if let Some(file) = effects {
                 return add_line(&file, &message);
             }
