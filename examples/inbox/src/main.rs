@@ -36,7 +36,7 @@ use std::{
 };
 
 use agentmail_axum::{Delivery, Event, Secret, Verifier, VerifyLayer, WebhookRejection};
-use agentmail_inbox::{Backoff, BoxError, Counts, Inbox, Message, SqliteStore};
+use agentmail_inbox::{Backoff, BoxError, Counts, Inbox, Message};
 use axum::{
     Router,
     extract::State,
@@ -121,7 +121,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .log_internal_errors(false) // a log that cannot be written must not fail a request
         .init();
 
-    let inbox = Inbox::new(SqliteStore::open(path).await?);
+    let inbox = Inbox::new(agentmail_inbox::SqliteStore::open(path).await?);
     let app = Router::new()
         .route("/agentmail/webhook", post(on_event).route_layer(VerifyLayer::new(verifier)))
         // The more messages there are, the longer counting takes: keep these two private.
