@@ -1,5 +1,8 @@
 use std::{
-    env, fs, io,
+    env,
+    ffi::OsStr,
+    fs, io,
+    net::TcpListener,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::{self, Child, Command, Stdio},
@@ -17,6 +20,7 @@ use crate::signal;
 pub struct PostgresServer {
     folder: PathBuf,
     options: Vec<String>,
+    port: u16,
     largest_file: Option<u32>,
     process: Option<Child>,
 }
@@ -29,6 +33,46 @@ impl PostgresServer {
     ///
     /// PostgreSQL is not installed, or does not start.
     pub fn start(options: &[&str]) -> io::Result<Self> {
+        let mut server = Self::create(options)?;
+        server.resume()?;
+        Ok(server)
+    }
+
+    /// Starts a server that also listens on a port of the loopback interface, with TLS. Its
+    /// certificate is for the name `localhost`.
+    ///
+    /// # Errors
+    ///
+    /// PostgreSQL or openssl is not installed, or does not start.
+    pub fn start_with_tls() -> io::Result<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let options = ["listen_addresses=127.0.0.1", &format!("port={port}"), "ssl=on"];
+        let mut server = Self::create(&options)?;
+        server.port = port;
+        // A certificate of an authority that is made for it, and forgotten.
+        let script = "cd \"$0\" && exec 2>/dev/null &&
+            openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority \
+                -keyout authority.key -out authority.crt &&
+            openssl req -newkey rsa:2048 -nodes -subj /CN=localhost \
+                -keyout server.key -out server.csr &&
+            echo subjectAltName=DNS:localhost > names &&
+            openssl x509 -req -in server.csr -CA authority.crt -CAkey authority.key -days 2 \
+                -CAcreateserial -extfile names -out server.crt && chmod 600 server.key";
+        let made = as_user("sh")?.args(["-c", script]).arg(&server.folder).status()?;
+        if !made.success() {
+            return Err(io::Error::other("openssl (Debian: openssl) failed"));
+        }
+        server.resume()?;
+        Ok(server)
+    }
+
+    /// Returns the address with TLS, for a server of [`start_with_tls`](Self::start_with_tls).
+    #[must_use]
+    pub fn tls_url(&self, host: &str) -> String {
+        format!("postgres://postgres@{host}:{}/postgres?sslmode=require", self.port)
+    }
+
+    fn create(options: &[&str]) -> io::Result<Self> {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
 
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
@@ -42,9 +86,7 @@ impl PostgresServer {
             return Err(io::Error::other("initdb failed"));
         }
         let options = options.iter().map(ToString::to_string).collect();
-        let mut server = Self { folder, options, largest_file: None, process: None };
-        server.resume()?;
-        Ok(server)
+        Ok(Self { folder, options, port: 5432, largest_file: None, process: None })
     }
 
     /// Returns its address for the user `postgres`.
@@ -56,7 +98,8 @@ impl PostgresServer {
     /// Returns its address for a user.
     #[must_use]
     pub fn url_of(&self, user: &str) -> String {
-        format!("host={} user={user} dbname=postgres", self.folder.display())
+        let (folder, port) = (self.folder.display(), self.port);
+        format!("host={folder} port={port} user={user} dbname=postgres")
     }
 
     /// Returns the folder of the data and of the socket.
@@ -68,7 +111,7 @@ impl PostgresServer {
     /// Returns the path of the socket.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
-        self.folder.join(".s.PGSQL.5432")
+        self.folder.join(format!(".s.PGSQL.{}", self.port))
     }
 
     /// Sets how large a file of the server can be, in MiB, from the next start on. The server then
@@ -106,9 +149,17 @@ impl PostgresServer {
     ///
     /// The server is not running.
     pub fn stop(&mut self) -> io::Result<()> {
-        let mut process = self.process.take().ok_or(io::ErrorKind::NotFound)?;
+        let process = self.process.as_mut().ok_or(io::ErrorKind::NotFound)?;
         signal::send("INT", [process.id()])?;
-        process.wait().map(drop)
+        for _ in 0..1_500 {
+            if process.try_wait()?.is_some() {
+                self.process = None;
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        // A server that recovers at that moment can miss the signal.
+        self.kill()
     }
 
     /// Kills each process of the server, so that its next start recovers from the log.
@@ -196,7 +247,12 @@ impl PostgresServer {
         self.folder.join("server.log")
     }
 
-    fn is_ready(&self) -> io::Result<bool> {
+    /// Returns whether the server accepts connections.
+    ///
+    /// # Errors
+    ///
+    /// PostgreSQL is not installed.
+    pub fn is_ready(&self) -> io::Result<bool> {
         let quiet = program("pg_isready")?
             .arg("-q")
             .args(["-d", &self.url()])
@@ -217,7 +273,10 @@ impl Drop for PostgresServer {
 
 /// Returns a program of PostgreSQL. It does not run as root, so root runs it as `nobody`.
 fn program(name: &str) -> io::Result<Command> {
-    let path = folder_of_programs()?.join(name);
+    as_user(folder_of_programs()?.join(name))
+}
+
+fn as_user(path: impl AsRef<OsStr>) -> io::Result<Command> {
     if fs::metadata("/proc/self")?.uid() != 0 {
         return Ok(Command::new(path));
     }

@@ -141,6 +141,7 @@ fn run(kind: &str, twice: bool, messages: u32, folder: &Path) -> Result<bool, Bo
             } else {
                 // The server was down when it started.
                 refused_starts = refused_starts.saturating_add(1);
+                thread::sleep(Duration::from_millis(100));
             }
             read_faults(&log, &points)?;
             let fault = points.next(&mut random);
@@ -350,6 +351,9 @@ fn disturb(
             }
         }
         let mut server = lock()?;
+        while !server.is_ready()? {
+            thread::sleep(Duration::from_millis(50));
+        }
         match kind {
             "restarted" => {
                 server.stop()?;

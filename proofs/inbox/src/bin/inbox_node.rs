@@ -80,9 +80,11 @@ async fn on_postgres(url: &str, effects: Option<Arc<File>>) -> Result<(Inbox, Wo
     let store = PostgresConfig::new(url)?.with_deadline(Duration::from_secs(1)).connect().await?;
     let inbox = Inbox::new(store);
     let pool = Pool::builder(Manager::new(url.parse()?, NoTls)).max_size(POOL).build()?;
-    // It fails if another process creates the table at the same time.
-    let create = "CREATE TABLE IF NOT EXISTS effects (message_key text NOT NULL)";
-    _ = pool.get().await?.batch_execute(create).await;
+    if effects.is_none() {
+        // It fails if another process creates the table at the same time.
+        let create = "CREATE TABLE IF NOT EXISTS effects (message_key text NOT NULL)";
+        _ = pool.get().await?.batch_execute(create).await;
+    }
     let worker = inbox.worker(move |message: Message| {
         let (pool, effects) = (pool.clone(), effects.clone());
         async move {
