@@ -15,7 +15,7 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/guide");
 
 /// Verifies in Python.
 fn verify(secret: &str, got: &Got) -> bool {
-    let header = |name: &str| got.headers[name].to_str().unwrap().to_owned();
+    let header = |name: &str| got.headers.get(name).unwrap().to_str().unwrap().to_owned();
     let mut python = Command::new("python3")
         .args(["verify.py", secret])
         .args([header("x-agentmail-timestamp"), header("x-agentmail-signature")])

@@ -155,7 +155,7 @@ async fn flood(simulator: &Simulator, start: &str) -> (String, usize) {
         tokio::select! {
             biased;
             read = from.read(&mut part) => {
-                response.extend_from_slice(&part[..read.unwrap()]);
+                response.extend(part.iter().take(read.unwrap()));
                 return (String::from_utf8_lossy(&response).into_owned(), sent);
             }
             written = to.write(&[b'x'; 4096]) => sent += written.unwrap_or(0),

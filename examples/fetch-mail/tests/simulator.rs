@@ -1,5 +1,4 @@
 //! The receiver, driven by the simulator, with the simulator's folder as the bucket.
-#![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 use std::fs;
 

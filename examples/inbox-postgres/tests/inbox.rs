@@ -10,7 +10,7 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-use agentmail_examples_send::Sender;
+use agentmail_cli::Sender;
 use server::PostgresServer;
 
 const SECRET: &str = "whsec_of_this_test";

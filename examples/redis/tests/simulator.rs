@@ -1,5 +1,4 @@
 //! The receiver, driven by the simulator.
-#![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 use agentmail_conformance::RedisServer;
 use agentmail_simulated::{Program, drive, quick_retries, start};

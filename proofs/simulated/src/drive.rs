@@ -10,7 +10,6 @@ use crate::{faults::try_faults, receiver::Program};
 const NOWHERE: &str = "http://127.0.0.1:9/";
 
 /// Retries that take milliseconds.
-#[must_use]
 pub fn quick_retries() -> Retry {
     Retry::new()
         .with_attempts(3)

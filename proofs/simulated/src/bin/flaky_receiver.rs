@@ -51,7 +51,7 @@ async fn on_mail(
     }
 }
 
-/// SplitMix64: each number gives one that looks random.
+/// `SplitMix64`: each number gives one that looks random.
 fn mix(number: u64) -> u64 {
     let mut mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
