@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks that a receiver in Flask, which follows the guide's rule, accepts deliveries of the simulator.
 
-Usage: scripts/flask_receiver.py
+Usage: scripts/flask_receiver.py FOLDER    a folder with the simulator, such as target/debug
 
 The receiver is the dozen lines of RECEIVER. It must respond with 200 to a delivery, and with 403 to each fault that
 its verification can detect. Installs Flask with pip, in a folder of its own.
@@ -69,11 +69,10 @@ def call(url, method="GET", body=None):
         return json.loads(response.read() or "null")
 
 
-def main():
+def main(folder):
     python = install()
-    subprocess.run(["cargo", "build", "-q", "--locked", "-p", "agentmail-simulator", "--bins"], cwd=ROOT, check=True)
     simulator = subprocess.Popen(
-        [os.path.join(TARGET, "debug", "agentmail-simulator"), "--listen", "127.0.0.1:0", "--agent", "my-agent=token",
+        [os.path.join(folder, "agentmail-simulator"), "--listen", "127.0.0.1:0", "--agent", "my-agent=token",
          "--attempts", "1"], stdout=subprocess.PIPE, text=True)
     flask = None
     try:
@@ -101,4 +100,6 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main(sys.argv[1])

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the commands of the section "Develop against the simulator" in agentmail-simulator/README.md.
 
-Usage: scripts/simulator.py
+Usage: scripts/simulator.py FOLDER    a folder with the programs, such as target/debug
 
 The ports are free ones, and the pauses between attempts are short. A mail must arrive in the receiver's log, a
 rotation must lead to 403 and to a dead letter, and a redrive must deliver it.
@@ -15,7 +15,6 @@ import sys
 import tempfile
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), ".."))
-TARGET = os.path.realpath(os.path.join(ROOT, os.environ.get("CARGO_TARGET_DIR", "target"), "debug"))
 SECTION = "# Develop against the simulator"
 
 
@@ -30,16 +29,15 @@ def blocks():
     return re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
 
 
-def main():
-    subprocess.run(["cargo", "build", "-q", "--locked", "-p", "agentmail-simulator", "-p", "agentmail-examples-rotate",
-                    "--bins"], cwd=ROOT, check=True)
+def main(folder):
+    programs = os.path.realpath(folder)
     api, endpoint = free_port(), free_port()
     start, *steps = blocks()
     start = start.replace("cargo run -p agentmail-simulator --",
-                          f"exec {TARGET}/agentmail-simulator --listen 127.0.0.1:{api} --first-pause 20ms")
+                          f"exec {programs}/agentmail-simulator --listen 127.0.0.1:{api} --first-pause 20ms")
     commands = "".join(f"echo '== step {number}'\n{step}" for number, step in enumerate(steps, 1))
     commands = commands.replace(":8026", f":{api}").replace(":8080", f":{endpoint}").replace(
-        "cargo run -p agentmail-examples-rotate", f"LISTEN=127.0.0.1:{endpoint} {TARGET}/rotate >log")
+        "cargo run -p agentmail-examples-rotate", f"LISTEN=127.0.0.1:{endpoint} {programs}/rotate >log")
     # The receiver must listen before the first mail.
     commands = commands.replace("echo '== step 2'", "until grep -q listening log; do sleep 0.1; done; echo '== step 2'")
     commands += "kill %1; echo '== log'; cat log\n"
@@ -67,4 +65,6 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    main(sys.argv[1])

@@ -38,6 +38,7 @@ pub(super) struct FaultSettings {
     seed: u64,
     /// Limits the fault to so many first attempts of each delivery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>, maximum = 4294967295_u64)]
     first_attempts: Option<u32>,
 }
 
