@@ -21,7 +21,6 @@ expected = [
     ("agentmail-examples-tour", ["genuine    200       200"]),
     ("scripts/test", None),
     ("--bin axum_layer", None),
-    ("openssl dgst", ["HTTP/1.1 200 OK"]),
     ("agentmail-cli -- send", ["200"]),
 ]
 assert len(snippets) == len(expected), f"{len(snippets)} snippets instead of {len(expected)}"

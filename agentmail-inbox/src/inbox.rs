@@ -128,8 +128,8 @@ impl Inbox {
 
     /// Returns for how long the message that has been due for the longest time has been due.
     ///
-    /// `None`: no message is due. A value that grows means that workers are too slow, or stand
-    /// still: alert on it.
+    /// `None`: no message is due. A value that grows means that workers are too slow, or have
+    /// ended: alert on it.
     ///
     /// # Errors
     ///

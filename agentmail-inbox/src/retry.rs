@@ -9,7 +9,8 @@ use std::{error::Error, fmt, time::Duration};
 ///
 /// async fn work(message: Message) -> Result<(), BoxError> {
 ///     if message.attempt() == 1 {
-///         return Err(Retry::after(Duration::from_secs(90)).because("the quota is used up").into());
+///         let pause = Duration::from_secs(90);
+///         return Err(Retry::after(pause).because("the quota is used up").into());
 ///     }
 ///     Ok(())
 /// }
@@ -90,7 +91,8 @@ pub(crate) enum Wish {
 }
 
 impl Wish {
-    /// Looks for [`Retry`] and [`GiveUp`] in an error and its sources. An app may have wrapped them.
+    /// Looks for [`Retry`] and [`GiveUp`] in an error and in its sources: an app may have wrapped
+    /// them.
     pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
         let mut next = Some(error);
         while let Some(error) = next {

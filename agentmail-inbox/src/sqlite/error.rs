@@ -13,7 +13,7 @@ pub enum SqliteError {
     /// The file, or the lock beside it, could not be opened or created.
     File(PathBuf, Arc<io::Error>),
     /// The file system does not support the write-ahead log, for example because it is a network
-    /// file system, or because the name does not stand for a file.
+    /// file system, or because the path is that of a database in memory.
     NoWriteAheadLog(PathBuf),
     /// A newer version of this crate has written the schema. Use that version.
     #[non_exhaustive]

@@ -104,10 +104,10 @@ impl SqliteStore {
         .await
     }
 
-    async fn start(
-        config: SqliteConfig,
-        open: impl FnOnce(&SqliteConfig, &StoreClock) -> Result<Database, SqliteError> + Send + 'static,
-    ) -> Result<Self, SqliteError> {
+    async fn start<F>(config: SqliteConfig, open: F) -> Result<Self, SqliteError>
+    where
+        F: FnOnce(&SqliteConfig, &StoreClock) -> Result<Database, SqliteError> + Send + 'static,
+    {
         let start = move || {
             let clock = config.clock();
             let database = open(&config, &clock)?;

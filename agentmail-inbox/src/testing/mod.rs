@@ -3,8 +3,8 @@
 //!
 //! [`StoreTest`] makes random calls on a store, with crashes and clocks that are set back, and
 //! compares each result and each row with those of [`MemoryStore`]. It also makes calls at the same
-//! time, and damages rows. [`WorkerTest`] tests what workers promise on the store. Both need a [`StoreFixture`], which creates empty stores and lets time
-//! pass:
+//! time, and damages rows. [`WorkerTest`] tests what workers promise on the store. Both need a
+//! [`StoreFixture`], which creates empty stores and lets time pass:
 //!
 //! ```
 //! use std::time::Duration;

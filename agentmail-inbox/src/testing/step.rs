@@ -14,7 +14,7 @@ pub(super) const LEASE: Duration = minutes(10);
 /// How far a clock is set back: further than the horizon, and than the time of a run.
 pub(super) const SET_BACK: Duration = minutes(1_000 * 24 * 60);
 
-/// A step of a test. A number that stands for a lease is taken modulo the number of leases.
+/// A step of a test. The number of a lease is taken modulo the number of leases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
     Store(Vec<usize>),

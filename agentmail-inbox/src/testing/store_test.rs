@@ -44,7 +44,8 @@ impl StoreTest {
                 let list: String =
                     (1..).zip(&steps).map(|(n, step)| format!("\n  {n}: {step:?}")).collect();
                 panic!(
-                    "the store breaks the rules of `InboxStore` (seed {}, run {run}):{list}\n{failure}",
+                    "the store breaks the rules of `InboxStore` (seed {}, run {run}):{list}\n\
+                     {failure}",
                     self.seed
                 );
             }

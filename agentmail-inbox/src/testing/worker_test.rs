@@ -94,7 +94,8 @@ fn delivery(body: &str) -> Delivery {
 
 fn mail(agent_id: &str, message_id: &str) -> String {
     format!(
-        r#"{{"type":"mail.received","agent_id":"{agent_id}","message_id":"{message_id}","subject":"Quarterly"}}"#
+        r#"{{"type":"mail.received","agent_id":"{agent_id}","message_id":"{message_id}",
+            "subject":"Quarterly"}}"#
     )
 }
 

@@ -38,7 +38,7 @@ fn every_receiver_checks_the_sender_before_it_acts() {
         "actix/src/bin/actix_middleware.rs",
         "axum/src/bin/axum_extractor.rs",
         "axum/src/bin/axum_layer.rs",
-        "inbox/src/work.rs",
+        "inbox/src/main.rs",
         "redis/src/bin/axum_redis.rs",
         "rotate/src/main.rs",
     ] {

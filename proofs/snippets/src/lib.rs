@@ -28,6 +28,9 @@ mod pages {
     #[doc = include_str!("../../../docs/frameworks.md")]
     struct Frameworks;
 
+    #[doc = include_str!("../../../docs/inbox.md")]
+    struct Inbox;
+
     #[doc = include_str!("../../../docs/lookup.md")]
     struct Lookup;
 
