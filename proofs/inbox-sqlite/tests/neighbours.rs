@@ -1,5 +1,5 @@
-//! An app that has sqlx or diesel writes its effect, and the end of the message, in a transaction of
-//! that library.
+//! An app that has sqlx or diesel writes its effect, and the end of the message, in a transaction
+//! of that library.
 #![allow(clippy::unwrap_used, reason = "a failed test panics, and says why")]
 
 use std::{
@@ -40,9 +40,10 @@ async fn inbox(name: &str) -> (PathBuf, SqliteStore, Inbox) {
 
 async fn effects(store: &SqliteStore) -> i64 {
     let count = "SELECT count(*) FROM effects";
-    let count =
-        store.transaction(move |transaction| Ok(transaction.query_row(count, [], |row| row.get(0))?));
-    count.await.unwrap()
+    store
+        .transaction(move |transaction| Ok(transaction.query_row(count, [], |row| row.get(0))?))
+        .await
+        .unwrap()
 }
 
 async fn state(inbox: &Inbox) -> Option<State> {
