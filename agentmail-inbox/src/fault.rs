@@ -16,7 +16,7 @@ pub fn on_fault_point(hook: fn(&'static str)) {
 }
 
 /// A fault point. Without the feature `test-util`, it does nothing.
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(feature = "sqlite")]
 #[inline]
 pub(crate) fn point(name: &'static str) {
     #[cfg(feature = "test-util")]

@@ -89,7 +89,7 @@ async fn exchange(
     due: &Notify,
     announced: &Notify,
 ) -> Result<(), ClientError> {
-    let (client, mut connection) = config.connect(tls.clone()).await?;
+    let (client, mut connection) = config.connect(Tls::clone(tls)).await?;
     let own = AtomicI32::new(0);
     // The client's statements need the connection to be polled at the same time.
     let mut sending = pin!(async {

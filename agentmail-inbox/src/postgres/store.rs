@@ -17,7 +17,8 @@ use super::{
     error::PostgresError,
     lost_takes::LostTakes,
     rows::{self, TakenRow, seconds},
-    schema, statements, tls,
+    schema, statements,
+    tls::{self, Tls},
 };
 use crate::{
     filter::Filter,
@@ -108,7 +109,8 @@ impl PostgresStore {
     pub(super) async fn open(config: PostgresConfig) -> Result<Self, PostgresError> {
         let PostgresConfig { server, connections, deadline, migrates } = config;
         let tls = tls::connector(&server)?;
-        let connections = Connections::new(server.clone(), tls.clone(), connections, deadline)?;
+        let connections =
+            Connections::new(server.clone(), Tls::clone(&tls), connections, deadline)?;
         schema::check_server(&connections).await?;
         schema::migrate(&connections, migrates).await?;
         let changes = Arc::new(Changes::listen(server, tls, deadline));
