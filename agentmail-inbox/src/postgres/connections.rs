@@ -5,7 +5,7 @@ use tokio::time::{self, Instant};
 use tokio_postgres::{Config, Error as ClientError, Row, types::ToSql};
 
 use super::{
-    error::{PostgresError, PostgresErrorKind},
+    error::{PostgresError, PostgresErrorKind, of_pool},
     tls::Tls,
 };
 
@@ -99,7 +99,7 @@ impl Call {
         let timeouts =
             Timeouts { wait: Some(wait), create: Some(deadline), recycle: Some(deadline) };
         let client = time::timeout_at(end, pool.timeout_get(&timeouts)).await;
-        let client = client.map_err(|_| PostgresError::timed_out(deadline))??;
+        let client = client.map_err(|_| PostgresError::timed_out(deadline))?.map_err(of_pool)?;
         Ok(Self { client: Some(client), end, deadline })
     }
 

@@ -161,24 +161,18 @@ impl From<ClientError> for PostgresError {
     }
 }
 
-impl From<PoolError> for PostgresError {
-    fn from(error: PoolError) -> Self {
-        match error {
-            PoolError::Backend(error) => error.into(),
-            PoolError::Timeout(TimeoutType::Wait) => {
-                Self::new(PostgresErrorKind::PoolExhausted, "")
-            }
-            PoolError::Timeout(_) => {
-                Self::new(PostgresErrorKind::TimedOut, "it accepts no connection")
-            }
-            PoolError::Closed => Self::new(PostgresErrorKind::Other, "the pool is closed"),
-            PoolError::NoRuntimeSpecified => {
-                Self::new(PostgresErrorKind::Other, "the pool has no runtime")
-            }
-            PoolError::PostCreateHook(_) => {
-                Self::new(PostgresErrorKind::Other, "the pool has a hook")
-            }
-        }
+/// Not an implementation of `From`, which would name the pool in the public interface.
+pub(super) fn of_pool(pool_error: PoolError) -> PostgresError {
+    use PostgresErrorKind as Kind;
+
+    let error = |kind, detail| PostgresError::new(kind, detail);
+    match pool_error {
+        PoolError::Backend(error) => error.into(),
+        PoolError::Timeout(TimeoutType::Wait) => error(Kind::PoolExhausted, ""),
+        PoolError::Timeout(_) => error(Kind::TimedOut, "it accepts no connection"),
+        PoolError::Closed => error(Kind::Other, "the pool is closed"),
+        PoolError::NoRuntimeSpecified => error(Kind::Other, "the pool has no runtime"),
+        PoolError::PostCreateHook(_) => error(Kind::Other, "the pool has a hook"),
     }
 }
 
