@@ -145,7 +145,10 @@ fn run(kind: &str, twice: bool, messages: u32, folder: &Path) -> Result<bool, Bo
             }
             read_faults(&log, &points)?;
             let fault = points.next(&mut random);
-            let life = Duration::from_millis(random.u64(100..600));
+            // A lease is renewed after two thirds of a second.
+            let renews = fault.as_ref().is_some_and(|fault| is_renewal(&fault.statement));
+            let life = if renews { 4_000..4_001 } else { 100..600 };
+            let life = Duration::from_millis(random.u64(life));
             node.restart(fault.as_ref(), Some(life))?;
             if let Some(proxy) = proxies.get(at) {
                 proxy.arm(node.id(), fault);
@@ -275,6 +278,11 @@ const REQUIRED: [&str; 11] = [
     "BEGIN",
     "COMMIT",
 ];
+
+/// Whether a statement extends leases.
+fn is_renewal(statement: &str) -> bool {
+    ["SET due_at = ?3", "SET due_at = now() + $3"].iter().any(|part| statement.contains(part))
+}
 
 /// Whether a statement runs once for a database, or needs a rare event.
 fn is_rare(statement: &str) -> bool {
