@@ -7,5 +7,5 @@ mod cli;
 mod sender;
 
 #[cfg(feature = "cli")]
-pub use cli::{command, main};
+pub use cli::main;
 pub use sender::{Fault, Response, SAMPLE, SendError, SendErrorKind, Sender};

@@ -21,12 +21,6 @@ use exit::Exit;
 use failure::Failure;
 use output::Output;
 
-/// Returns the definition of the command line, for completions and the man page.
-#[must_use]
-pub fn command() -> clap::Command {
-    Arguments::command()
-}
-
 /// Runs the command line, and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {

@@ -10,6 +10,7 @@ use super::{error::SendError, target::Target};
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: Stream,
+    #[cfg(feature = "cli")]
     protocol: Protocol,
 }
 
@@ -24,6 +25,7 @@ enum Stream {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
     Http1,
+    #[cfg(feature = "cli")]
     Http2,
 }
 
@@ -63,7 +65,11 @@ impl Connection {
         let stream =
             connect().map_err(|error| SendError::unreachable(format!("{address}: {error}")))?;
         if !target.is_https() {
-            return Ok(Self { stream: Stream::Plain(stream), protocol: Protocol::Http1 });
+            return Ok(Self {
+                stream: Stream::Plain(stream),
+                #[cfg(feature = "cli")]
+                protocol: Protocol::Http1,
+            });
         }
         tls(target, trust, offered, stream)
     }
@@ -154,12 +160,17 @@ fn tls(
             .complete_io(&mut stream)
             .map_err(|error| SendError::unreachable(format!("TLS: {error}")))?;
     }
+    #[cfg(feature = "cli")]
     let protocol = match connection.alpn_protocol() {
         Some(chosen) if chosen == Protocol::Http2.alpn() => Protocol::Http2,
         _ => Protocol::Http1,
     };
     let stream = Stream::Tls(Box::new(StreamOwned::new(connection, stream)));
-    Ok(Connection { stream, protocol })
+    Ok(Connection {
+        stream,
+        #[cfg(feature = "cli")]
+        protocol,
+    })
 }
 
 #[cfg(not(feature = "tls"))]
@@ -177,6 +188,7 @@ impl Protocol {
     const fn alpn(self) -> &'static [u8] {
         match self {
             Self::Http1 => b"http/1.1",
+            #[cfg(feature = "cli")]
             Self::Http2 => b"h2",
         }
     }

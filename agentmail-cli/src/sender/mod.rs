@@ -13,6 +13,7 @@ mod target;
 pub(crate) use connection::{Connection, Protocol};
 pub use error::{SendError, SendErrorKind};
 pub use fault::Fault;
+#[cfg(feature = "cli")]
 pub(crate) use request::Request;
 #[cfg(feature = "cli")]
 pub(crate) use sender::Trust;

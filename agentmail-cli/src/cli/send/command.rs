@@ -56,20 +56,12 @@ pub(in crate::cli) fn sender(
     Ok(Sender::with_signer(signer, trust).with_timeout(timeout))
 }
 
-#[cfg(feature = "tls")]
+/// Returns which certificates are trusted.
 pub(in crate::cli) fn trust(connect: &ConnectArgs) -> Result<Trust, Failure> {
     match &connect.ca {
         None => Ok(Trust::default()),
         Some(path) => Trust::of_pem(&input::read(path)?)
             .map_err(|error| Failure::input(format!("{}: {error}", path.display()))),
-    }
-}
-
-#[cfg(not(feature = "tls"))]
-pub(in crate::cli) fn trust(connect: &ConnectArgs) -> Result<Trust, Failure> {
-    match &connect.ca {
-        None => Ok(Trust::default()),
-        Some(_) => Err(Failure::usage("--ca needs the feature `tls`")),
     }
 }
 
