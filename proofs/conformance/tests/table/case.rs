@@ -2,7 +2,9 @@
 
 use std::{collections::HashMap, future::pending, io, sync::Arc, time::Duration};
 
-use agentmail_receive::{Delivery, Lookup, Tenant, WebhookConfig, path_segment};
+use agentmail_receive::{
+    Delivery, DiagnosisConfig, Lookup, SecretText, Tenant, WebhookConfig, path_segment,
+};
 use agentmail_verify::{Event, Label, Secret, Tolerance, UnixTime, Verifier};
 use futures_util::{Stream, StreamExt, stream};
 use serde::Deserialize;
@@ -24,6 +26,9 @@ pub(crate) struct Case {
     now: u64,
     config: Config,
     expected: Expected,
+    /// Whether receivers have their diagnosis on.
+    #[serde(skip)]
+    pub(crate) is_diagnosed: bool,
 }
 
 /// What the handler extracts.
@@ -165,12 +170,22 @@ impl Case {
         self.config.label.as_deref().unwrap_or("default")
     }
 
-    pub(crate) fn verifier(&self) -> Verifier {
+    /// Returns the labels and the texts of the secrets of the fixed verifier.
+    pub(crate) fn secrets(&self) -> Vec<(String, Vec<u8>)> {
         let only = || vec![("default".to_owned(), "whsec_test_secret".to_owned())];
         let secrets = self.config.secrets.clone().unwrap_or_else(only);
-        let mut secrets = secrets.iter().map(|(label, secret)| {
-            Secret::new(bytes(secret)).unwrap().with_label(Label::new(label).unwrap())
-        });
+        secrets.into_iter().map(|(label, secret)| (label, bytes(&secret))).collect()
+    }
+
+    pub(crate) fn texts(&self) -> Vec<SecretText> {
+        let text = |(label, secret): (String, Vec<u8>)| {
+            SecretText::new(secret).with_label(Label::new(&label).unwrap())
+        };
+        self.secrets().into_iter().map(text).collect()
+    }
+
+    pub(crate) fn verifier(&self) -> Verifier {
+        let mut secrets = self.texts().into_iter().map(|text| text.secret().unwrap());
         let first = Verifier::new(secrets.next().unwrap());
         let accept = |verifier: Verifier, secret: Secret| match self
             .config
@@ -195,6 +210,14 @@ impl Case {
             (None, None) => WebhookConfig::new(self.verifier()),
         };
         let config = config.with_clock(self.now());
+        let config = match self.is_diagnosed {
+            true => config.with_diagnosis(
+                self.texts().into_iter().fold(DiagnosisConfig::new(), |diagnosis, text| {
+                    diagnosis.with_secret_text(text)
+                }),
+            ),
+            false => config,
+        };
         match self.config.body_limit {
             Some(limit) => config.with_body_limit(limit),
             None => config,
