@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 
+#[cfg(feature = "inbox")]
+use super::inbox::InboxArgs;
 use super::secret_args::{OtherSecret, SecretArgs};
 use crate::sender::Fault;
 
@@ -48,6 +50,11 @@ pub(super) enum Command {
     #[command(after_help = LISTEN)]
     Listen(ListenArgs),
 
+    /// List, show and redrive the messages of an inbox on SQLite
+    #[cfg(feature = "inbox")]
+    #[command(after_help = INBOX)]
+    Inbox(InboxArgs),
+
     /// Write the completions of a shell to stdout
     Completions {
         /// The shell
@@ -57,6 +64,16 @@ pub(super) enum Command {
     /// Write the man page to stdout
     Man,
 }
+
+#[cfg(feature = "inbox")]
+const INBOX: &str = "\
+The receiver may use the inbox at the same time.
+The exit code of reconcile is 1 if a message is missing or a line cannot be read.
+
+Examples:
+  agentmail-webhook inbox stats
+  agentmail-webhook inbox list --state dead
+  agentmail-webhook inbox redrive --state dead --agent my-agent";
 
 const SEND: &str = "\
 Examples:

@@ -6,6 +6,8 @@ mod doctor;
 mod exit;
 mod explain;
 mod failure;
+#[cfg(feature = "inbox")]
+mod inbox;
 mod input;
 mod listen;
 mod output;
@@ -49,6 +51,8 @@ fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
         Command::Explain(arguments) => explain::run(&arguments, output),
         Command::Doctor(arguments) => doctor::run(&arguments, output),
         Command::Listen(arguments) => listen::run(&arguments, output),
+        #[cfg(feature = "inbox")]
+        Command::Inbox(arguments) => inbox::run(&arguments, output),
         Command::Completions { shell } => {
             let mut command = Arguments::command();
             clap_complete::generate(shell, &mut command, args::NAME, &mut output.writer());
