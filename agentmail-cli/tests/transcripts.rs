@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use common::{CLI, SECRET, receiver};
+use common::{CLI, SECRET, inbox, receiver};
 use snapbox::{Assert, Data};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/cli.md");
@@ -93,7 +93,7 @@ fn shell(command: &str, folder: &Path) -> Child {
 
 #[test]
 fn the_page_shows_what_the_commands_print() {
-    let (_runtime, address) = receiver();
+    let (runtime, address) = receiver();
     let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let ports = [("8080", address.port()), ("8090", free().port())];
     let to_test = |text: &str| {
@@ -110,6 +110,7 @@ fn the_page_shows_what_the_commands_print() {
     let folder = std::env::temp_dir().join(format!("agentmail-cli-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let page = fs::read_to_string(PAGE).unwrap();
+    let _in_use = runtime.block_on(inbox(&folder.join("inbox.db")));
     let (mut ran, mut background) = (0, None);
 
     for block in blocks(&page) {
