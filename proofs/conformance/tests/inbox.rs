@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{App, HttpMessage, test, web};
+use actix_web::{App, test, web};
 use agentmail_inbox::{BoxError, Inbox, Message, SqliteConfig, SqliteStore, rusqlite::Connection};
 use agentmail_receive::Refusal;
 use agentmail_verify::{Secret, SignedDelivery, Signer, UnixTime, Verifier};
