@@ -3,7 +3,13 @@
 
 mod folder;
 
-use std::{fs, io, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+use std::{
+    env, fs, io,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::Path,
+    process::Command,
+    time::Duration,
+};
 
 use agentmail_inbox::{
     BoxError, Filter, Finish, Inbox, InboxError, InboxStore, Message, MessageKey, NewMessage,
@@ -87,6 +93,83 @@ async fn a_newer_schema_is_refused_and_not_changed() {
     assert!(matches!(error, SqliteError::NewerSchema { found: 99, .. }), "{error:?}");
     assert!(error.to_string().contains("use the newer version"), "{error}");
     assert_eq!(fs::read(folder.path("inbox.db")).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_file_that_is_locked_at_the_start_is_a_clear_error() {
+    let folder = Folder::new();
+    drop(open(&folder).await);
+    let operator = connect(&folder);
+    operator.execute_batch("BEGIN IMMEDIATE").unwrap();
+
+    let config = SqliteConfig::default().with_busy_timeout(Duration::from_millis(20));
+    let error = SqliteStore::open_with(folder.path("inbox.db"), config).await.unwrap_err();
+
+    assert!(matches!(error, SqliteError::Database(_)), "{error:?}");
+    assert_eq!(format!("{error:?}"), "the database of the inbox failed: database is locked");
+}
+
+#[tokio::test]
+async fn a_database_that_becomes_read_only_refuses_messages_and_loses_none() {
+    let folder = Folder::new();
+    let store = open(&folder).await;
+    let inbox = Inbox::new(store.clone());
+    inbox.store_message(message(1)).await.unwrap();
+
+    // The error is that of a file system that was remounted.
+    store
+        .transaction(|transaction| Ok(transaction.execute_batch("PRAGMA query_only = ON")?))
+        .await
+        .unwrap();
+    let error = inbox.store_message(message(2)).await.unwrap_err();
+    let SqliteError::Database(source) = cause(&error) else { panic!("{error:?}") };
+    assert!(source.to_string().contains("readonly"), "{source}");
+
+    drop((store, inbox));
+    let inbox = Inbox::new(open(&folder).await);
+    assert_eq!(inbox.store_message(message(2)).await.unwrap(), Stored::New);
+    assert_eq!(inbox.worker(works).run_once().await.unwrap().done, 2);
+}
+
+/// File modes do not apply to root, so that a copy of this test runs as another user.
+#[tokio::test]
+async fn a_file_that_is_read_only_at_the_start_is_a_clear_error() {
+    const PATH: &str = "AGENTMAIL_INBOX_OF_THIS_TEST";
+    if let Ok(path) = env::var(PATH) {
+        let error = SqliteStore::open(path).await.unwrap_err();
+        println!("{error:?}");
+        return;
+    }
+    let test = "a_file_that_is_read_only_at_the_start_is_a_clear_error";
+    let folder = Folder::new();
+    drop(open(&folder).await);
+    for (what, file_mode, folder_mode, expected) in [
+        ("the file", 0o444, 0o777, "attempt to write a readonly database"),
+        ("the folder", 0o666, 0o555, "ermission denied"),
+    ] {
+        fs::set_permissions(folder.path("inbox.db"), fs::Permissions::from_mode(file_mode))
+            .unwrap();
+        _ = fs::remove_file(folder.path("inbox.db.lock"));
+        fs::set_permissions(folder.path(""), fs::Permissions::from_mode(folder_mode)).unwrap();
+        let mut command = Command::new("setpriv");
+        if fs::metadata("/proc/self").unwrap().uid() == 0 {
+            command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        }
+        // The folder of this program may be closed to others.
+        let copy = env::temp_dir().join(format!("agentmail-inbox-copy-{}", std::process::id()));
+        fs::copy(env::current_exe().unwrap(), &copy).unwrap();
+        let output = command
+            .arg(&copy)
+            .args(["--exact", test, "--nocapture"])
+            .env(PATH, folder.path("inbox.db"))
+            .current_dir("/")
+            .output()
+            .unwrap();
+        fs::set_permissions(folder.path(""), fs::Permissions::from_mode(0o777)).unwrap();
+        fs::remove_file(copy).unwrap();
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && stdout.contains(expected), "{what}: {output:?}");
+    }
 }
 
 #[tokio::test]

@@ -81,7 +81,8 @@ impl fmt::Display for SqliteError {
                 "the inbox has schema {found}, but this version of agentmail-inbox needs schema \
                  {known}: start the receiver with this version first"
             ),
-            Self::Database(_) => f.write_str("the database of the inbox failed"),
+            // Its source repeats its text.
+            Self::Database(error) => write!(f, "the database of the inbox failed: {error}"),
             Self::FileLost(path) => write!(
                 f,
                 "{} was removed or replaced: restore it, and restart this process",
@@ -104,7 +105,6 @@ impl Error for SqliteError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::File(_, error) => Some(&**error),
-            Self::Database(error) => Some(&**error),
             _ => None,
         }
     }

@@ -60,14 +60,20 @@ impl Record {
 pub(crate) struct Slot {
     pub(crate) _permit: OwnedSemaphorePermit,
     /// For an interrupted message.
-    pub(crate) _interrupted: Option<OwnedSemaphorePermit>,
+    pub(crate) interrupted: Option<OwnedSemaphorePermit>,
+    /// Whether messages of an agent are taken one after the other.
+    pub(crate) ordered: bool,
 }
 
 impl Slot {
-    /// Gives the slot back. Wakes the supervisor afterwards, so that it finds the free slot.
+    /// Gives the slot back. If another message may be due because of that, it wakes the supervisor
+    /// afterwards.
     pub(crate) fn free(self, record: &Record) {
+        let wakes = self.ordered || self.interrupted.is_some();
         drop(self);
         record.running.fetch_sub(1, Ordering::Relaxed);
-        record.again.notify_one();
+        if wakes {
+            record.again.notify_one();
+        }
     }
 }

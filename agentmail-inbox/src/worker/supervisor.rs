@@ -189,7 +189,8 @@ impl Supervisor {
             } else {
                 None
             };
-            let slot = Slot { _permit: permit, _interrupted: interrupted };
+            let ordered = self.settings().ordered;
+            let slot = Slot { _permit: permit, interrupted, ordered };
             self.shared.record.begin();
             tokio::spawn(Attempt { shared: Arc::clone(&self.shared), taken, slot }.run());
         }
