@@ -116,7 +116,7 @@ fn run(kind: &str, twice: bool, messages: u32, folder: &Path) -> Result<bool, Bo
         None => Database::Sqlite(file),
     };
 
-    let wanted: u64 = if messages < 50_000 { 24 } else { 320 };
+    let wanted: u64 = if messages < 50_000 { 24 } else { 240 };
     let began = Instant::now();
     let sender = Sender::start(nodes.iter().map(Node::address).collect(), messages, 64);
     let stop = Arc::new(AtomicBool::new(false));
@@ -147,7 +147,7 @@ fn run(kind: &str, twice: bool, messages: u32, folder: &Path) -> Result<bool, Bo
             let fault = points.next(&mut random);
             // A lease is renewed after two thirds of a second.
             let renews = fault.as_ref().is_some_and(|fault| is_renewal(&fault.statement));
-            let life = if renews { 4_000..4_001 } else { 100..600 };
+            let life = if renews { 4_000..4_001 } else { 200..900 };
             let life = Duration::from_millis(random.u64(life));
             node.restart(fault.as_ref(), Some(life))?;
             if let Some(proxy) = proxies.get(at) {
@@ -352,16 +352,16 @@ fn disturb(
     let mut outages = BTreeMap::<_, u32>::new();
     let lock = || server.lock().map_err(|_| "the report has panicked");
     for kind in ["restarted", "killed", "frozen", "a backend killed"].into_iter().cycle() {
-        for _ in 0..30 {
+        while !lock()?.is_ready()? {
+            thread::sleep(Duration::from_millis(50));
+        }
+        for _ in 0..40 {
             thread::sleep(Duration::from_millis(100));
             if stop.load(Ordering::Relaxed) {
                 return Ok(outages);
             }
         }
         let mut server = lock()?;
-        while !server.is_ready()? {
-            thread::sleep(Duration::from_millis(50));
-        }
         match kind {
             "restarted" => {
                 server.stop()?;
