@@ -147,7 +147,7 @@ fn run(kind: &str, twice: bool, messages: u32, folder: &Path) -> Result<bool, Bo
             let fault = points.next(&mut random);
             // A lease is renewed after two thirds of a second.
             let renews = fault.as_ref().is_some_and(|fault| is_renewal(&fault.statement));
-            let life = if renews { 4_000..4_001 } else { 200..900 };
+            let life = if renews { 4_000..4_001 } else { 200..1_200 };
             let life = Duration::from_millis(random.u64(life));
             node.restart(fault.as_ref(), Some(life))?;
             if let Some(proxy) = proxies.get(at) {
@@ -184,9 +184,15 @@ fn run(kind: &str, twice: bool, messages: u32, folder: &Path) -> Result<bool, Bo
     }
     let total = usize::try_from(messages)?;
     let done = "SELECT CAST(count(*) AS text) FROM agentmail_inbox WHERE state = 2";
-    let waited = Instant::now();
-    while database.count(done)? < total {
-        if waited.elapsed() > Duration::from_secs(180) {
+    let mut progress = (0, Instant::now());
+    loop {
+        let found = database.count(done)?;
+        if found >= total {
+            break;
+        }
+        if found > progress.0 {
+            progress = (found, Instant::now());
+        } else if progress.1.elapsed() > Duration::from_secs(120) {
             let states = database
                 .rows("SELECT state || ' ' || count(*) FROM agentmail_inbox GROUP BY state")?;
             return Err(format!("messages that are not done: {states:?}").into());
