@@ -93,7 +93,7 @@ impl PostgresStore {
     /// version 1.
     ///
     /// For [`PostgresConfig::without_migrations`]: apply each one once, and insert its number into
-    /// the table `agentmail_inbox_schema`, which the first statement creates:
+    /// this table, which the scripts do not create:
     ///
     /// ```sql
     /// CREATE TABLE agentmail_inbox_schema (
