@@ -10,12 +10,13 @@ use tokio::{
     runtime::{Builder, Handle},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     task::JoinSet,
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    time::{MissedTickBehavior, interval, sleep},
 };
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::{
     config::ClaimsConfig,
+    deadline,
     error::StoreError,
     key::ClaimKey,
     owner::Owner,
@@ -296,7 +297,7 @@ impl Context {
         call: Call<T>,
     ) -> Result<T, StoreError> {
         let deadline = self.config.deadline();
-        match runtime.spawn(timeout(deadline, call)).await {
+        match runtime.spawn(deadline::within(deadline, call)).await {
             Ok(Ok(result)) => result.map_err(StoreError::Failed),
             Ok(Err(_)) => Err(StoreError::Timeout { deadline }),
             Err(panic) => Err(StoreError::Failed(Box::new(panic))),

@@ -7,6 +7,7 @@ mod check;
 mod claim;
 mod claims;
 mod config;
+mod deadline;
 mod error;
 mod key;
 mod lease;

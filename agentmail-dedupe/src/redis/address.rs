@@ -1,123 +1,105 @@
-use std::{error::Error, fmt};
+use std::time::Duration;
 
-use redis::{ConnectionInfo, IntoConnectionInfo};
+use redis::{
+    ConnectionInfo, IntoConnectionInfo,
+    io::tcp::{TcpSettings, socket2::TcpKeepalive},
+};
 
-/// Why a text cannot be the address of a Redis server.
-///
-/// The sentences never contain any part of the address, because it may contain a password.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RedisStoreError {
-    /// The text is empty.
-    Empty,
-    /// The address has no scheme, for example `localhost:6379`.
-    NoScheme,
-    /// The scheme is not that of a Redis server.
-    UnsupportedScheme,
-    /// The scheme is that of a cluster, for example `redis-cluster://`.
-    Cluster,
-    /// The scheme is that of a Sentinel, for example `redis+sentinel://`.
-    Sentinel,
-    /// The scheme needs the feature `redis-tls`, which is off.
-    TlsDisabled,
-    /// The user name or password has a character that must be percent-encoded.
-    UnencodedCharacter,
-    /// The address has a list of servers.
-    SeveralHosts,
-    /// The address has no host.
-    NoHost,
-    /// The host is `0.0.0.0` or `::`.
-    WildcardHost,
-    /// The port is not a number from 1 to 65535.
-    InvalidPort,
-    /// The part after the `/` is not the number of a database.
-    InvalidDatabase,
-    /// The parameter `protocol` is neither 2 nor 3.
-    InvalidProtocol,
-    /// The address ends with `#` and a text.
-    Fragment,
-    /// The address is malformed in another way.
-    Malformed,
+use crate::redis::store_error::RedisStoreError;
+
+/// Where the claims are, as the address says.
+pub(super) enum Address {
+    Server(ConnectionInfo),
+    Sentinels(SentinelAddress),
+    #[cfg(feature = "redis-cluster")]
+    Cluster(Vec<ConnectionInfo>),
 }
 
-impl fmt::Display for RedisStoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "the address of the Redis server is empty",
-            Self::NoScheme => {
-                "the address of the Redis server has no scheme: write `redis://` before the host"
-            }
-            Self::UnsupportedScheme => {
-                "the address of the Redis server does not begin with `redis://` or `rediss://`"
-            }
-            Self::Cluster => {
-                "the address of the Redis server has the scheme of a cluster, which is not \
-                 supported: use a server that is not part of a cluster"
-            }
-            Self::Sentinel => {
-                "the address of the Redis server has the scheme of a Sentinel, which is not \
-                 supported: use the address of the primary, or of a proxy that leads to it"
-            }
-            Self::TlsDisabled => "the address of the Redis server needs the feature `redis-tls`",
-            Self::UnencodedCharacter => {
-                "the user name or password in the address of the Redis server must be \
-                 percent-encoded: for example, write `%23` for `#`, and `%2F` for `/`"
-            }
-            Self::SeveralHosts => "the address of the Redis server has several hosts",
-            Self::NoHost => "the address of the Redis server has no host",
-            Self::WildcardHost => {
-                "the host in the address of the Redis server is `0.0.0.0` or `::`, to which no \
-                 client can connect"
-            }
-            Self::InvalidPort => {
-                "the port in the address of the Redis server is not a number from 1 to 65535"
-            }
-            Self::InvalidDatabase => {
-                "the database in the address of the Redis server, after the `/`, is not a number"
-            }
-            Self::InvalidProtocol => {
-                "the parameter `protocol` in the address of the Redis server is neither 2 nor 3"
-            }
-            Self::Fragment => {
-                "the address of the Redis server ends with `#` and a text, which is not supported"
-            }
-            Self::Malformed => "the address of the Redis server is malformed",
-        })
-    }
+/// A primary that Sentinels know by its name.
+pub(super) struct SentinelAddress {
+    pub(super) sentinels: Vec<ConnectionInfo>,
+    pub(super) name: String,
+    /// How to connect to the primary. The Sentinels know its host and port.
+    pub(super) primary: ConnectionInfo,
 }
-
-/// Shows the sentence of `Display`, for a `main` that returns this error.
-impl fmt::Debug for RedisStoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl Error for RedisStoreError {}
 
 /// Parses an address.
 ///
 /// The client's parser has one error for most causes, and some wrong addresses have another meaning
-/// for it: with an unencoded `#` or `/` in the password, the user name is the host.
-pub(super) fn parse(url: &str) -> Result<ConnectionInfo, RedisStoreError> {
+/// for it: with an unencoded `#` or `/` in the password, the user name is the host. It knows no
+/// addresses of clusters and Sentinels.
+pub(super) fn parse(url: &str) -> Result<Address, RedisStoreError> {
     let url = url.trim();
     if url.is_empty() {
         return Err(RedisStoreError::Empty);
     }
-    if !is_socket(url) {
-        let (scheme, rest) = url.split_once("://").ok_or(RedisStoreError::NoScheme)?;
-        check_scheme(&scheme.to_ascii_lowercase())?;
-        let (authority, path) = match rest.find(['/', '?', '#']) {
-            Some(end) => rest.split_at(end),
-            None => (rest, ""),
-        };
-        check_path(path)?;
-        let (credentials, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-        check_credentials(credentials)?;
-        check_host(host)?;
+    if is_socket(url) {
+        return connection_info(url).map(Address::Server);
     }
-    // The client's error may quote a part of the address.
-    url.into_connection_info().map_err(|_| RedisStoreError::Malformed)
+    let (scheme, rest) = url.split_once("://").ok_or(RedisStoreError::NoScheme)?;
+    let scheme = scheme.to_ascii_lowercase();
+    let (scheme, topology) = parse_scheme(&scheme)?;
+    let (authority, path) = match rest.find(['/', '?', '#']) {
+        Some(end) => rest.split_at(end),
+        None => (rest, ""),
+    };
+    let (path, query) = parse_path(path)?;
+    let (credentials, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+    check_credentials(credentials)?;
+    let hosts: Vec<&str> = hosts.split(',').collect();
+    hosts.iter().try_for_each(|host| check_host(host))?;
+    let address = |credentials: &str, host: &str, database: &str| {
+        let at = if credentials.is_empty() { "" } else { "@" };
+        connection_info(&format!("{scheme}://{credentials}{at}{host}/{database}?{query}"))
+    };
+    match topology {
+        Topology::Server => {
+            let [host] = hosts[..] else { return Err(RedisStoreError::SeveralHosts) };
+            check_database(path)?;
+            address(credentials, host, path).map(Address::Server)
+        }
+        Topology::Sentinels => {
+            let (name, database) = path.split_once('/').unwrap_or((path, ""));
+            check_name(name)?;
+            check_database(database)?;
+            let of_sentinels = sentinel_credentials(query)?;
+            let sentinel = |host: &&str| address(&of_sentinels, &with_port(host), "");
+            let sentinels = hosts.iter().map(sentinel).collect::<Result<_, _>>()?;
+            let primary = address(credentials, "localhost", database)?;
+            Ok(Address::Sentinels(SentinelAddress { sentinels, name: name.into(), primary }))
+        }
+        #[cfg(feature = "redis-cluster")]
+        Topology::Cluster => {
+            check_database(path)?;
+            if !path.is_empty() && path.parse() != Ok(0) {
+                return Err(RedisStoreError::ClusterDatabase);
+            }
+            let nodes = hosts.iter().map(|host| address(credentials, host, ""));
+            nodes.collect::<Result<_, _>>().map(Address::Cluster)
+        }
+    }
+}
+
+enum Topology {
+    Server,
+    Sentinels,
+    #[cfg(feature = "redis-cluster")]
+    Cluster,
+}
+
+/// The client's error may quote a part of the address.
+fn connection_info(url: &str) -> Result<ConnectionInfo, RedisStoreError> {
+    let info = url.into_connection_info().map_err(|_| RedisStoreError::Malformed)?;
+    Ok(info.set_tcp_settings(tcp_settings()))
+}
+
+/// A server that disappears is noticed after seconds. The default is a quarter of an hour.
+fn tcp_settings() -> TcpSettings {
+    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(5));
+    let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
+    #[cfg(target_os = "linux")]
+    let settings = settings.set_user_timeout(Duration::from_secs(10));
+    settings
 }
 
 /// Whether the address is that of a Unix socket.
@@ -127,19 +109,27 @@ fn is_socket(url: &str) -> bool {
     })
 }
 
-fn check_scheme(scheme: &str) -> Result<(), RedisStoreError> {
+/// Returns the scheme for one server, and the topology.
+fn parse_scheme(scheme: &str) -> Result<(&str, Topology), RedisStoreError> {
+    let (scheme, topology) = match scheme.split_once(['-', '+']) {
+        None => (scheme, Topology::Server),
+        Some((scheme, "sentinel")) => (scheme, Topology::Sentinels),
+        #[cfg(feature = "redis-cluster")]
+        Some((scheme, "cluster")) => (scheme, Topology::Cluster),
+        #[cfg(not(feature = "redis-cluster"))]
+        Some((_, "cluster")) => return Err(RedisStoreError::ClusterDisabled),
+        Some(_) => return Err(RedisStoreError::UnsupportedScheme),
+    };
     match scheme {
-        "redis" | "valkey" => Ok(()),
-        "rediss" | "valkeys" if cfg!(feature = "redis-tls") => Ok(()),
+        "redis" | "valkey" => Ok((scheme, topology)),
+        "rediss" | "valkeys" if cfg!(feature = "redis-tls") => Ok((scheme, topology)),
         "rediss" | "valkeys" => Err(RedisStoreError::TlsDisabled),
-        other if other.contains("cluster") => Err(RedisStoreError::Cluster),
-        other if other.contains("sentinel") => Err(RedisStoreError::Sentinel),
         _ => Err(RedisStoreError::UnsupportedScheme),
     }
 }
 
-/// Checks what follows the host: `/database?protocol=3`.
-fn check_path(path: &str) -> Result<(), RedisStoreError> {
+/// Splits what follows the hosts, `/path?query`.
+fn parse_path(path: &str) -> Result<(&str, &str), RedisStoreError> {
     if path.contains('@') {
         // The `/`, `?` or `#` before it is a part of the password.
         return Err(RedisStoreError::UnencodedCharacter);
@@ -147,17 +137,25 @@ fn check_path(path: &str) -> Result<(), RedisStoreError> {
     if path.contains('#') {
         return Err(RedisStoreError::Fragment);
     }
-    let (database, query) = path.split_once('?').unwrap_or((path, ""));
-    let database = database.trim_matches('/');
-    if !database.is_empty() && database.parse::<u32>().is_err() {
-        return Err(RedisStoreError::InvalidDatabase);
-    }
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let mut protocols = query.split('&').filter_map(|pair| pair.strip_prefix("protocol="));
     if protocols.all(|protocol| matches!(protocol, "2" | "resp2" | "3" | "resp3")) {
-        Ok(())
+        Ok((path.trim_matches('/'), query))
     } else {
         Err(RedisStoreError::InvalidProtocol)
     }
+}
+
+fn check_database(database: &str) -> Result<(), RedisStoreError> {
+    let is_number = database.is_empty() || database.parse::<u32>().is_ok();
+    is_number.then_some(()).ok_or(RedisStoreError::InvalidDatabase)
+}
+
+/// Checks the name of a primary. Redis allows these characters only.
+fn check_name(name: &str) -> Result<(), RedisStoreError> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let is_name = !name.is_empty() && name.bytes().all(is_allowed);
+    is_name.then_some(()).ok_or(RedisStoreError::InvalidPrimaryName)
 }
 
 /// Checks that the decoded user name and password are text. An unencoded `%` may make them invalid.
@@ -166,15 +164,21 @@ fn check_credentials(credentials: &str) -> Result<(), RedisStoreError> {
     probe.into_connection_info().map(drop).map_err(|_| RedisStoreError::UnencodedCharacter)
 }
 
-fn check_host(host: &str) -> Result<(), RedisStoreError> {
-    if host.contains(',') {
-        return Err(RedisStoreError::SeveralHosts);
+/// Returns the credentials of the Sentinels themselves, from the query.
+fn sentinel_credentials(query: &str) -> Result<String, RedisStoreError> {
+    let parameter = |name| query.split('&').find_map(|pair| pair.strip_prefix(name));
+    let user = parameter("sentinel_username=").unwrap_or_default();
+    let Some(password) = parameter("sentinel_password=") else { return Ok(String::new()) };
+    if [user, password].iter().any(|text| text.contains(['/', '?', ':'])) {
+        return Err(RedisStoreError::UnencodedCharacter);
     }
-    // The address of IPv6 is in brackets.
-    let (host, port) = match host.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, port),
-        _ => (host, ""),
-    };
+    let credentials = format!("{user}:{password}");
+    check_credentials(&credentials)?;
+    Ok(credentials)
+}
+
+fn check_host(host: &str) -> Result<(), RedisStoreError> {
+    let (host, port) = split_port(host);
     if host.is_empty() {
         return Err(RedisStoreError::NoHost);
     }
@@ -184,8 +188,26 @@ fn check_host(host: &str) -> Result<(), RedisStoreError> {
     if matches!(host, "0.0.0.0" | "[::]") { Err(RedisStoreError::WildcardHost) } else { Ok(()) }
 }
 
+/// Adds the default port of a Sentinel.
+fn with_port(host: &str) -> String {
+    match split_port(host) {
+        (host, "") => format!("{host}:26379"),
+        _ => host.into(),
+    }
+}
+
+/// Splits a host and its port, which may be empty. The address of IPv6 is in brackets.
+fn split_port(host: &str) -> (&str, &str) {
+    match host.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (host, ""),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::error::Error;
+
     use super::*;
 
     const PASSWORDS: [&str; 4] = ["hush", "hu#sh", "hu/sh", "hu%ffsh"];
@@ -195,6 +217,9 @@ mod tests {
         use RedisStoreError as E;
 
         let tls = |otherwise| if cfg!(feature = "redis-tls") { otherwise } else { E::TlsDisabled };
+        let cluster = |otherwise| {
+            if cfg!(feature = "redis-cluster") { otherwise } else { E::ClusterDisabled }
+        };
         for (address, expected) in [
             ("", E::Empty),
             (" \n", E::Empty),
@@ -204,10 +229,24 @@ mod tests {
             ("redis:localhost", E::NoScheme),
             ("http://user:hush@localhost", E::UnsupportedScheme),
             ("\"redis://user:hush@localhost\"", E::UnsupportedScheme),
-            ("redis-cluster://:hush@localhost", E::Cluster),
-            ("rediss+cluster://:hush@localhost", E::Cluster),
-            ("redis+sentinel://:hush@localhost", E::Sentinel),
-            ("redis-sentinel://:hush@localhost:26379/primary", E::Sentinel),
+            ("redis-replica://:hush@localhost", E::UnsupportedScheme),
+            ("cluster://:hush@localhost", E::UnsupportedScheme),
+            ("redis-cluster://:hush@localhost/1", cluster(E::ClusterDatabase)),
+            ("redis-cluster://:hush@localhost/first", cluster(E::InvalidDatabase)),
+            ("redis-cluster://:hush@one,,two", cluster(E::NoHost)),
+            ("redis+cluster://:hush@one,two:0", cluster(E::InvalidPort)),
+            ("rediss-cluster://:hush@one:0", cluster(tls(E::InvalidPort))),
+            ("redis-sentinel://:hush@localhost", E::InvalidPrimaryName),
+            ("redis+sentinel://:hush@localhost/", E::InvalidPrimaryName),
+            ("redis-sentinel://:hush@localhost/a,b", E::InvalidPrimaryName),
+            ("redis-sentinel://:hush@localhost/name/first", E::InvalidDatabase),
+            ("redis-sentinel://:hush@one,:26379/name", E::NoHost),
+            ("valkey-sentinel://:hush@one,0.0.0.0/name", E::WildcardHost),
+            ("rediss+sentinel://:hush@localhost:0/name", tls(E::InvalidPort)),
+            ("redis-sentinel://h/name?sentinel_password=hu/sh", E::UnencodedCharacter),
+            ("redis-sentinel://h/name?sentinel_password=hu@sh", E::UnencodedCharacter),
+            ("redis-sentinel://h/name?sentinel_password=hu%ffsh", E::UnencodedCharacter),
+            ("redis-sentinel://h/name?sentinel_password=hu#sh", E::Fragment),
             ("REDISS://:hush@localhost:0", tls(E::InvalidPort)),
             ("valkeys://:hush@localhost:0", tls(E::InvalidPort)),
             ("rediss://:hush@localhost/#insecure", tls(E::Fragment)),
@@ -266,7 +305,7 @@ mod tests {
                 0,
             ),
         ] {
-            let info = parse(address).unwrap();
+            let Address::Server(info) = parse(address).unwrap() else { panic!("{address:?}") };
             assert_eq!(info.addr().to_string(), host, "{address:?}");
             let settings = info.redis_settings();
             assert_eq!(settings.username(), user, "{address:?}");
@@ -278,9 +317,70 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn reads_the_address_of_a_socket() {
-        let info = parse("unix:///run/redis.sock?db=3").unwrap();
+        let parsed = parse("unix:///run/redis.sock?db=3").unwrap();
+        let Address::Server(info) = parsed else { panic!("it is one server") };
         assert_eq!(info.addr().to_string(), "/run/redis.sock");
 
-        assert_eq!(parse("unix://:hush@redis/sock").unwrap_err(), RedisStoreError::Malformed);
+        let error = parse("unix://:hush@redis/sock").map(|_| ()).unwrap_err();
+        assert_eq!(error, RedisStoreError::Malformed);
+    }
+
+    #[test]
+    fn reads_the_parts_of_an_address_of_sentinels() {
+        for (address, sentinels, credentials, of_sentinels, database) in [
+            ("redis-sentinel://one/name", "one:26379", (None, None), (None, None), 0),
+            (
+                "REDIS+SENTINEL://:hu%23sh@one:7000,[::1]/name/3?protocol=3",
+                "one:7000 ::1:26379",
+                (None, Some("hu#sh")),
+                (None, None),
+                3,
+            ),
+            (
+                "valkey-sentinel://user:hush@one,two/name?sentinel_username=a&sentinel_password=%2Fb",
+                "one:26379 two:26379",
+                (Some("user"), Some("hush")),
+                (Some("a"), Some("/b")),
+                0,
+            ),
+            (
+                "redis-sentinel://:hush@one/name?sentinel_password=b",
+                "one:26379",
+                (None, Some("hush")),
+                (None, Some("b")),
+                0,
+            ),
+        ] {
+            let Address::Sentinels(parsed) = parse(address).unwrap() else { panic!("{address}") };
+            assert_eq!(parsed.name, "name", "{address}");
+            let hosts: Vec<_> = parsed.sentinels.iter().map(|it| it.addr().to_string()).collect();
+            assert_eq!(hosts.join(" "), sentinels, "{address}");
+            for (info, expected) in
+                [(&parsed.primary, credentials), (&parsed.sentinels[0], of_sentinels)]
+            {
+                let settings = info.redis_settings();
+                assert_eq!((settings.username(), settings.password()), expected, "{address}");
+            }
+            assert_eq!(parsed.primary.redis_settings().db(), database, "{address}");
+            assert_eq!(parsed.sentinels[0].redis_settings().db(), 0, "{address}");
+        }
+    }
+
+    #[cfg(feature = "redis-cluster")]
+    #[test]
+    fn reads_the_parts_of_an_address_of_a_cluster() {
+        for address in [
+            "redis-cluster://user:hush@one,two:7000",
+            "valkey+cluster://user:hush@one:6379,two:7000/",
+            "redis-cluster://user:hush@one,two:7000/0",
+        ] {
+            let Address::Cluster(nodes) = parse(address).unwrap() else { panic!("{address}") };
+            let hosts: Vec<_> = nodes.iter().map(|node| node.addr().to_string()).collect();
+            assert_eq!(hosts, ["one:6379", "two:7000"], "{address}");
+            for node in nodes {
+                assert_eq!(node.redis_settings().username(), Some("user"), "{address}");
+                assert_eq!(node.redis_settings().password(), Some("hush"), "{address}");
+            }
+        }
     }
 }

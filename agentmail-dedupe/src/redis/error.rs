@@ -5,11 +5,11 @@ use redis::{ErrorKind, RedisError};
 /// The error of a call of a [`RedisStore`](crate::RedisStore): what
 /// [`StoreError::Failed`](crate::StoreError::Failed) contains.
 ///
-/// The text names the cause, and what the server or the system said. It never contains the
-/// password.
+/// The text names the cause, and what the server or the system said. It never contains a password.
 #[derive(Debug, Clone)]
 pub struct RedisCallError {
     kind: RedisErrorKind,
+    peer: Peer,
     detail: Option<Arc<str>>,
 }
 
@@ -30,12 +30,24 @@ pub enum RedisErrorKind {
     PermissionDenied,
     /// The server has no database of the number in the address.
     InvalidDatabase,
-    /// The server is part of a cluster.
+    /// The server is a node of a cluster, and the address is that of one server.
     Cluster,
-    /// The server is a Sentinel, or a command of the store is disabled.
+    /// The server is not a node of a cluster, and the address is that of a cluster.
+    NotACluster,
+    /// The cluster has no primary for the key at present: for example, during a failover.
+    ClusterDown,
+    /// The server is a Sentinel, and the address is that of one server.
+    Sentinel,
+    /// The server is not a Sentinel, and the address is that of Sentinels.
+    NotASentinel,
+    /// The Sentinels know no primary of the name in the address.
+    UnknownPrimary,
+    /// The server does not know a command of the store: it may be disabled.
     UnknownCommand,
     /// The server is a replica.
     Replica,
+    /// Fewer replicas than [required](crate::RedisStore::with_wait) have a write.
+    TooFewReplicas,
     /// The server has reached its `maxmemory`.
     OutOfMemory,
     /// The server has just started, and reads its data from disk.
@@ -48,12 +60,21 @@ pub enum RedisErrorKind {
     Other,
 }
 
+/// What an error comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Peer {
+    Server,
+    #[cfg(feature = "redis-cluster")]
+    Cluster,
+    Sentinel,
+}
+
 impl RedisCallError {
-    /// Takes an error of the client. Its detail is left out if it contains the password: a server
-    /// may quote the arguments of a command that it does not know.
-    pub(super) fn new(error: &RedisError, password: Option<&str>) -> Self {
+    /// Takes an error of the client. Its detail is left out if it contains a password: a server may
+    /// quote the arguments of a command that it does not know.
+    pub(super) fn new(error: &RedisError, peer: Peer, password: Option<&str>) -> Self {
         let text = text(error);
-        let kind = kind(error, &text);
+        let kind = of_topology(kind(error, &text), peer);
         let shown = without_arguments(&text);
         let has_password = password.is_some_and(|it| !it.is_empty() && shown.contains(it));
         // For these, the client has no text but its own.
@@ -62,7 +83,18 @@ impl RedisCallError {
             RedisErrorKind::AuthenticationFailed | RedisErrorKind::MalformedResponse
         );
         let is_shown = !has_password && !is_of_client;
-        Self { kind, detail: is_shown.then(|| shown.replace(char::is_control, " ").into()) }
+        let detail = is_shown.then(|| shown.replace(char::is_control, " ").into());
+        Self { kind, peer, detail }
+    }
+
+    /// Creates an error that is not one of the client.
+    pub(super) fn of_kind(kind: RedisErrorKind, peer: Peer, detail: Option<String>) -> Self {
+        Self { kind, peer, detail: detail.map(Into::into) }
+    }
+
+    /// Creates the error of an attempt that has ended without a cause.
+    pub(super) fn timed_out(peer: Peer) -> Self {
+        Self::of_kind(RedisErrorKind::Unreachable, peer, Some("timed out".into()))
     }
 
     /// Returns the cause.
@@ -74,33 +106,65 @@ impl RedisCallError {
 
 impl fmt::Display for RedisCallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.kind {
-            RedisErrorKind::Unreachable => "the Redis server cannot be reached",
-            RedisErrorKind::MalformedResponse => "the response is not that of a Redis server",
+        let peer = match self.peer {
+            Peer::Server => "the Redis server",
+            #[cfg(feature = "redis-cluster")]
+            Peer::Cluster => "the Redis cluster",
+            Peer::Sentinel => "the Sentinel",
+        };
+        match self.kind {
+            RedisErrorKind::Unreachable => write!(f, "{peer} cannot be reached"),
+            RedisErrorKind::MalformedResponse => {
+                write!(f, "the response is not that of {}", peer.replacen("the", "a", 1))
+            }
+            RedisErrorKind::AuthenticationRequired if self.peer == Peer::Sentinel => {
+                write!(f, "{peer} requires a password: add `?sentinel_password=…` to the address")
+            }
             RedisErrorKind::AuthenticationRequired => {
-                "the Redis server requires a password, and its address has none"
+                write!(f, "{peer} requires a password, and its address has none")
             }
             RedisErrorKind::AuthenticationFailed => {
-                "the Redis server refuses the user name or password"
+                write!(f, "{peer} refuses the user name or password")
             }
-            RedisErrorKind::PermissionDenied => "the user of the Redis server lacks a permission",
+            RedisErrorKind::PermissionDenied => {
+                write!(f, "the user of {peer} lacks a permission")
+            }
             RedisErrorKind::InvalidDatabase => {
-                "the Redis server refuses the database in its address"
+                write!(f, "{peer} refuses the database in its address")
             }
-            RedisErrorKind::Cluster => {
-                "the Redis server is part of a cluster, which is not supported"
+            RedisErrorKind::Cluster => f.write_str(
+                "the Redis server is a node of a cluster: write `redis-cluster://` in its address",
+            ),
+            RedisErrorKind::NotACluster => f.write_str(
+                "the Redis server is not a node of a cluster: write `redis://` in its address",
+            ),
+            RedisErrorKind::ClusterDown => {
+                f.write_str("the Redis cluster has no primary for the key at present")
             }
+            RedisErrorKind::Sentinel => f.write_str(
+                "the Redis server is a Sentinel: write `redis-sentinel://host:26379/NAME` as its \
+                 address",
+            ),
+            RedisErrorKind::NotASentinel => {
+                f.write_str("the Redis server is not a Sentinel: write `redis://` in its address")
+            }
+            RedisErrorKind::UnknownPrimary => f.write_str(
+                "the Sentinels know no primary of the name in the address: for its names, run \
+                 `redis-cli -p 26379 SENTINEL MASTERS`",
+            ),
             RedisErrorKind::UnknownCommand => {
-                "the Redis server does not know a command of the store: it is a Sentinel, or the \
-                 command is disabled"
+                write!(f, "{peer} does not know a command of the store: it may be disabled")
             }
-            RedisErrorKind::Replica => "the Redis server is a replica, and accepts no writes",
-            RedisErrorKind::OutOfMemory => "the Redis server is out of memory",
-            RedisErrorKind::Loading => "the Redis server is loading its data",
-            RedisErrorKind::Busy => "the Redis server is busy with a script",
-            RedisErrorKind::WritesRefused => "the Redis server accepts no writes at present",
-            RedisErrorKind::Other => "the Redis server cannot carry out a call",
-        })?;
+            RedisErrorKind::Replica => write!(f, "{peer} is a replica, and accepts no writes"),
+            RedisErrorKind::TooFewReplicas => {
+                write!(f, "too few replicas of {peer} have the write")
+            }
+            RedisErrorKind::OutOfMemory => write!(f, "{peer} is out of memory"),
+            RedisErrorKind::Loading => write!(f, "{peer} is loading its data"),
+            RedisErrorKind::Busy => write!(f, "{peer} is busy with a script"),
+            RedisErrorKind::WritesRefused => write!(f, "{peer} accepts no writes at present"),
+            RedisErrorKind::Other => write!(f, "{peer} cannot carry out a call"),
+        }?;
         self.detail.iter().try_for_each(|detail| write!(f, ": {detail}"))
     }
 }
@@ -121,12 +185,24 @@ fn without_arguments(text: &str) -> &str {
     end.and_then(|end| text.get(..end)).unwrap_or(text).trim_end_matches('.')
 }
 
+/// Returns what a kind means on a topology.
+fn of_topology(kind: RedisErrorKind, peer: Peer) -> RedisErrorKind {
+    match (kind, peer) {
+        #[cfg(feature = "redis-cluster")]
+        (RedisErrorKind::Cluster, Peer::Cluster) => RedisErrorKind::ClusterDown,
+        (RedisErrorKind::UnknownCommand, Peer::Sentinel) => RedisErrorKind::NotASentinel,
+        _ => kind,
+    }
+}
+
 fn kind(error: &RedisError, text: &str) -> RedisErrorKind {
     match error.kind() {
         ErrorKind::AuthenticationFailed => return RedisErrorKind::AuthenticationFailed,
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType => {
             return RedisErrorKind::MalformedResponse;
         }
+        #[cfg(feature = "redis-cluster")]
+        ErrorKind::ClusterConnectionNotFound => return RedisErrorKind::Cluster,
         _ => {}
     }
     if error.is_io_error() || error.is_unrecoverable_error() {
@@ -161,6 +237,7 @@ fn kind_of_text(text: &str) -> Option<RedisErrorKind> {
         ("The user executing the script can't", RedisErrorKind::PermissionDenied),
         ("no permissions", RedisErrorKind::PermissionDenied),
         ("cluster mode", RedisErrorKind::Cluster),
+        ("cluster support disabled", RedisErrorKind::NotACluster),
         ("unknown command", RedisErrorKind::UnknownCommand),
         ("DB index", RedisErrorKind::InvalidDatabase),
     ]
@@ -218,14 +295,14 @@ mod tests {
             (
                 of_server(Code::Moved, "3999 127.0.0.1:6381"),
                 Kind::Cluster,
-                "the Redis server is part of a cluster, which is not supported: MOVED 3999 \
-                 127.0.0.1:6381",
+                "the Redis server is a node of a cluster: write `redis-cluster://` in its address: \
+                 MOVED 3999 127.0.0.1:6381",
             ),
             (
                 extension("IDONTKNOW", "I don't know"),
                 Kind::UnknownCommand,
-                "the Redis server does not know a command of the store: it is a Sentinel, or the \
-                 command is disabled: IDONTKNOW I don't know",
+                "the Redis server does not know a command of the store: it may be disabled: IDONTKNOW \
+                 I don't know",
             ),
             (
                 of_server(
@@ -233,8 +310,8 @@ mod tests {
                     "unknown command 'AUTH', with args beginning with: 'hush'",
                 ),
                 Kind::UnknownCommand,
-                "the Redis server does not know a command of the store: it is a Sentinel, or the \
-                 command is disabled: ERR unknown command 'AUTH'",
+                "the Redis server does not know a command of the store: it may be disabled: ERR \
+                 unknown command 'AUTH'",
             ),
             (
                 of_server(Code::ResponseError, "Protocol error: hush"),
@@ -279,7 +356,7 @@ mod tests {
                  range",
             ),
         ] {
-            let error = RedisCallError::new(&error, Some("hush"));
+            let error = RedisCallError::new(&error, Peer::Server, Some("hush"));
             assert_eq!(error.to_string(), text);
             assert_eq!(error.kind(), kind, "{error}");
             assert!(error.source().is_none(), "{error}");
@@ -293,7 +370,7 @@ mod tests {
 
         for password in [None, Some("")] {
             assert_eq!(
-                RedisCallError::new(&error, password).to_string(),
+                RedisCallError::new(&error, Peer::Server, password).to_string(),
                 "the Redis server cannot carry out a call: ERR as planned"
             );
         }

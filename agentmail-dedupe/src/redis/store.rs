@@ -1,17 +1,17 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use redis::{
-    Client, FromRedisValue, Script, ScriptInvocation,
-    io::tcp::{TcpSettings, socket2::TcpKeepalive},
-};
+use redis::FromRedisValue;
 
 use crate::{
     key::ClaimKey,
     owner::Owner,
     redis::{
-        address::{self, RedisStoreError},
+        address,
         connection::Connection,
-        scripts::Scripts,
+        error::RedisCallError,
+        script::{Call, Reply, Script, Scripts},
+        store_error::RedisStoreError,
+        wait::Wait,
     },
     store::{BoxError, ClaimOutcome, ClaimStore, LeaseState},
 };
@@ -50,47 +50,95 @@ use crate::{
 #[derive(Clone)]
 pub struct RedisStore {
     prefix: Arc<str>,
+    wait: Option<Wait>,
     scripts: Arc<Scripts>,
     // Connects at the first call: the thread that makes the call also drives the connection.
     connection: Arc<Connection>,
 }
 
 impl RedisStore {
-    /// Takes the address of a server: `redis://[user:password@]host[:port][/database]`. Does not
-    /// connect.
+    /// Takes the address of a server, of Sentinels, or of nodes of a cluster. Does not connect.
     ///
-    /// Percent-encode the user name and the password: for example, write `%23` for `#`, `%2F` for
-    /// `/` and `%25` for `%`. `rediss://` is TLS, which needs the feature `redis-tls`. It trusts
-    /// the certificates of the system. Keys begin with `agentmail:`.
+    /// | address | where the claims are |
+    /// | --- | --- |
+    /// | `redis://[user:password@]host[:port][/database]` | on one server |
+    /// | `redis-sentinel://[user:password@]host[:port],host[:port]/NAME[/database]` | on the primary that the Sentinels know by this name |
+    /// | `redis-cluster://[user:password@]host[:port],host[:port]` | on a cluster, which needs the feature `redis-cluster` |
+    ///
+    /// - One host of a cluster or one Sentinel is enough to connect. Write several, because some may
+    ///   be down.
+    /// - The default port is 6379, and 26379 for a Sentinel.
+    /// - Percent-encode the user name and the password: for example, write `%23` for `#`, `%2F` for
+    ///   `/` and `%25` for `%`.
+    /// - The user and password before the hosts are those of the servers. Those of the Sentinels are
+    ///   parameters: `?sentinel_username=…&sentinel_password=…`.
+    /// - With `rediss://`, `rediss-sentinel://` and `rediss-cluster://`, all connections use TLS,
+    ///   which needs the feature `redis-tls`. It trusts the certificates of the system.
+    /// - `valkey` may replace `redis`, and `+` may replace `-`.
+    ///
+    /// Keys begin with `agentmail:`.
     ///
     /// # Errors
     ///
-    /// The address is malformed, or it needs TLS and the feature is off. The error names the part
-    /// that is wrong, and shows no part of the address.
+    /// The address is malformed, or it needs a feature that is off. The error names the part that is
+    /// wrong, and shows no part of the address.
     pub fn new(url: &str) -> Result<Self, RedisStoreError> {
         #[cfg(feature = "redis-tls")]
         choose_cryptography();
-        let info = address::parse(url)?.set_tcp_settings(tcp_settings());
-        let client = Client::open(info).map_err(|_| RedisStoreError::Malformed)?;
         Ok(Self {
             prefix: "agentmail:".into(),
+            wait: None,
             scripts: Arc::new(Scripts::new()),
-            connection: Arc::new(Connection::new(client)),
+            connection: Arc::new(Connection::new(address::parse(url)?)?),
         })
     }
 
     /// Sets the text that keys begin with, instead of `agentmail:`.
+    ///
+    /// In a cluster, a part in braces, such as `{agentmail}:`, puts all keys on one node.
     #[must_use]
     pub fn with_prefix(self, prefix: &str) -> Self {
         Self { prefix: prefix.into(), ..self }
     }
 
-    fn script<'a>(&self, script: &'a Script, key: ClaimKey) -> ScriptInvocation<'a> {
-        script.key(format!("{}{key}", self.prefix))
+    /// Waits until this many replicas have a claim or a record of a handled message (`WAIT`). By
+    /// default, the store does not wait.
+    ///
+    /// If fewer replicas confirm within the timeout, the call fails with
+    /// [`TooFewReplicas`](crate::RedisErrorKind::TooFewReplicas). A claim is then released, and a
+    /// record is tried again until the lease ends. `timeout` is at least a millisecond. Keep it well
+    /// below the [deadline](crate::ClaimsConfig::with_deadline): for example, 500 milliseconds.
+    ///
+    /// With one replica for each primary, a failover then loses no claim and no record. This is
+    /// **not** so in these cases:
+    ///
+    /// - A primary has several replicas, and one is elected that has not confirmed. Wait for all of
+    ///   them.
+    /// - A primary without persistence restarts before the failover. It is empty, and its replicas
+    ///   copy that. Set `appendonly yes`.
+    /// - The replica crashes too, and has not written the record to its disk.
+    #[must_use]
+    pub fn with_wait(self, replicas: usize, timeout: Duration) -> Self {
+        Self { wait: Some(Wait { replicas, timeout }), ..self }
     }
 
-    async fn run<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, BoxError> {
-        Ok(self.connection.call(call).await?)
+    fn call<'a>(&self, script: &'a Script, key: ClaimKey) -> Call<'a> {
+        script.call(format!("{}{key}", self.prefix))
+    }
+
+    async fn run<T: FromRedisValue>(&self, call: Call<'_>) -> Result<T, RedisCallError> {
+        Ok(self.connection.call(&call).await?.value)
+    }
+
+    /// Makes a call that waits for replicas. They need not have a result that changes nothing.
+    async fn run_durably(&self, call: Call<'_>, change: i64) -> Result<i64, RedisCallError> {
+        let reply: Reply<i64> = self.connection.call(&call.wait(self.wait)).await?;
+        match (self.wait, reply.replicas) {
+            (Some(wait), Some(replicas)) if reply.value == change && replicas < wait.replicas => {
+                Err(wait.too_few(replicas))
+            }
+            _ => Ok(reply.value),
+        }
     }
 }
 
@@ -101,8 +149,8 @@ impl ClaimStore for RedisStore {
         owner: Owner,
         lease: Duration,
     ) -> Result<ClaimOutcome, BoxError> {
-        let mut call = self.script(&self.scripts.claim, key);
-        match self.run(call.arg(owner.to_string()).arg(millis(lease))).await? {
+        let call = self.call(&self.scripts.claim, key).arg(owner).arg(millis(lease));
+        match self.run_durably(call, 0).await? {
             0 => Ok(ClaimOutcome::Granted),
             1 => Ok(ClaimOutcome::AlreadyHandled),
             2 => Ok(ClaimOutcome::InFlight),
@@ -116,8 +164,8 @@ impl ClaimStore for RedisStore {
         owner: Owner,
         lease: Duration,
     ) -> Result<LeaseState, BoxError> {
-        let mut call = self.script(&self.scripts.renew, key);
-        self.run(call.arg(owner.to_string()).arg(millis(lease))).await.map(lease_state)
+        let call = self.call(&self.scripts.renew, key).arg(owner).arg(millis(lease));
+        Ok(lease_state(self.run(call).await?))
     }
 
     async fn complete(
@@ -126,16 +174,16 @@ impl ClaimStore for RedisStore {
         owner: Owner,
         retention: Duration,
     ) -> Result<LeaseState, BoxError> {
-        let mut call = self.script(&self.scripts.complete, key);
-        self.run(call.arg(owner.to_string()).arg(millis(retention))).await.map(lease_state)
+        let call = self.call(&self.scripts.complete, key).arg(owner).arg(millis(retention));
+        Ok(lease_state(self.run_durably(call, 1).await? == 1))
     }
 
     async fn release(&self, key: ClaimKey, owner: Owner) -> Result<(), BoxError> {
-        self.run(self.script(&self.scripts.release, key).arg(owner.to_string())).await
+        Ok(self.run(self.call(&self.scripts.release, key).arg(owner)).await?)
     }
 
     async fn forget(&self, key: ClaimKey) -> Result<bool, BoxError> {
-        self.run(&self.script(&self.scripts.forget, key)).await
+        Ok(self.run(self.call(&self.scripts.forget, key)).await?)
     }
 }
 
@@ -154,15 +202,6 @@ fn millis(time: Duration) -> u64 {
 
 fn lease_state(held: bool) -> LeaseState {
     if held { LeaseState::Held } else { LeaseState::Lost }
-}
-
-/// A server that disappears is noticed after seconds. The default is a quarter of an hour.
-fn tcp_settings() -> TcpSettings {
-    let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(5));
-    let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
-    #[cfg(target_os = "linux")]
-    let settings = settings.set_user_timeout(Duration::from_secs(10));
-    settings
 }
 
 /// Chooses an implementation for `rustls`, which needs one for the process. A choice of the

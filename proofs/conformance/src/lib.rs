@@ -4,6 +4,10 @@
 //! give to each. The tests run these cases against the core and both adapters.
 #![forbid(unsafe_code)]
 
+mod redis_cluster;
+mod redis_sentinels;
 mod redis_server;
 
+pub use redis_cluster::RedisCluster;
+pub use redis_sentinels::RedisSentinels;
 pub use redis_server::RedisServer;

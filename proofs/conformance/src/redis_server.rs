@@ -1,6 +1,6 @@
 use std::{
-    io,
-    net::TcpListener,
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
@@ -13,6 +13,7 @@ use std::{
 #[derive(Debug)]
 pub struct RedisServer {
     port: u16,
+    bus: Option<u16>,
     folder: PathBuf,
     arguments: Vec<String>,
     process: Option<Child>,
@@ -33,15 +34,30 @@ impl RedisServer {
         })
     }
 
-    /// Starts a Sentinel.
+    /// Starts a node of a cluster with these options. It has no slots.
     ///
     /// # Errors
     ///
     /// `redis-server` is not installed, or does not start.
-    pub fn start_sentinel() -> io::Result<Self> {
+    pub fn start_node(options: &[&str]) -> io::Result<Self> {
+        // The default is the port and 10,000, which may be too high or not free.
+        let bus = free_port()?;
+        let always = ["--cluster-enabled", "yes", "--cluster-port", &bus.to_string()];
+        let mut server = Self::start(&[&always, options].concat())?;
+        server.bus = Some(bus);
+        Ok(server)
+    }
+
+    /// Starts a Sentinel with these lines of configuration.
+    ///
+    /// # Errors
+    ///
+    /// `redis-server` is not installed, or does not start.
+    pub fn start_sentinel(configuration: &str) -> io::Result<Self> {
         Self::start_with(|port, folder| {
             let file = format!("{folder}/sentinel.conf");
-            std::fs::write(&file, format!("bind 127.0.0.1\nport {port}\ndir {folder}\n"))?;
+            let own = format!("bind 127.0.0.1\nport {port}\ndir {folder}\n");
+            std::fs::write(&file, own + configuration)?;
             Ok(vec![file, "--sentinel".into()])
         })
     }
@@ -55,9 +71,9 @@ impl RedisServer {
         let folder =
             std::env::temp_dir().join(format!("agentmail-redis-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = free_port()?;
         let arguments = arguments(&port.to_string(), &folder.to_string_lossy())?;
-        let mut server = Self { port, folder, arguments, process: None };
+        let mut server = Self { port, bus: None, folder, arguments, process: None };
         server.resume()?;
         Ok(server)
     }
@@ -66,6 +82,40 @@ impl RedisServer {
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Returns the port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Returns the port of a node for the other nodes of its cluster.
+    #[must_use]
+    pub const fn bus(&self) -> Option<u16> {
+        self.bus
+    }
+
+    /// Sends a command, and returns the text of the reply.
+    ///
+    /// # Errors
+    ///
+    /// The server does not respond, or the reply is an error.
+    pub fn query(&self, command: &str) -> io::Result<String> {
+        let mut connection = BufReader::new(TcpStream::connect(("127.0.0.1", self.port))?);
+        write!(connection.get_mut(), "{command}\r\n")?;
+        let mut line = String::new();
+        connection.read_line(&mut line)?;
+        let reply = line.trim_end().split_at_checked(1).unwrap_or_default();
+        match reply {
+            ("+" | ":", text) => Ok(text.into()),
+            ("$", length) => {
+                let mut text = vec![0; length.parse().map_err(io::Error::other)?];
+                connection.read_exact(&mut text)?;
+                String::from_utf8(text).map_err(io::Error::other)
+            }
+            _ => Err(io::Error::other(format!("{command}: {line}"))),
+        }
     }
 
     /// Returns the folder with the server's data.
@@ -89,7 +139,7 @@ impl RedisServer {
                 io::Error::other(format!("redis-server (Debian: redis-server): {error}"))
             })?;
         let process = self.process.insert(process);
-        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             if process.try_wait()?.is_some() {
                 return Err(io::Error::other("redis-server ended at once"));
             }
@@ -133,6 +183,11 @@ impl RedisServer {
         let kill = format!("kill {signal} {}", process.id());
         Command::new("sh").args(["-c", &kill]).status().map(drop)
     }
+}
+
+/// Returns a port that is free at this moment.
+pub(crate) fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 impl Drop for RedisServer {

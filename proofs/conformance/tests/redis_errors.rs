@@ -14,6 +14,7 @@ use agentmail_conformance::RedisServer;
 use agentmail_dedupe::{
     ClaimError, ClaimKey, Claims, Owner, RedisCallError, RedisErrorKind, RedisStore, StoreError,
 };
+use futures_util::future::join_all;
 use tracing_subscriber::{fmt::MakeWriter, util::SubscriberInitExt};
 
 const PASSWORD: &str = "hu#sh/100%";
@@ -80,6 +81,15 @@ async fn assert_cause(name: &str, url: &str, kind: RedisErrorKind, sentence: &st
     assert!(!text.contains("with args") && !text.contains("script:"), "{name}: {text}");
 }
 
+/// Checks all cases at the same time: where another server can become the primary, a call is
+/// repeated until its deadline.
+async fn assert_causes<const N: usize>(cases: [(&str, String, RedisErrorKind, &str); N]) {
+    join_all(
+        cases.iter().map(|(name, url, kind, sentence)| assert_cause(name, url, *kind, sentence)),
+    )
+    .await;
+}
+
 #[tokio::test]
 async fn an_error_names_the_state_of_the_server() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -91,21 +101,26 @@ async fn an_error_names_the_state_of_the_server() {
             _ = connection.unwrap().write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
         }
     });
-    let cluster = RedisServer::start(&["--cluster-enabled", "yes"]).unwrap();
-    let sentinel = RedisServer::start_sentinel().unwrap();
+    let cluster = RedisServer::start_node(&[]).unwrap();
     let full = RedisServer::start(&["--maxmemory", "1kb"]).unwrap();
     let replica =
         RedisServer::start(&["--replicaof", "127.0.0.1", &closed.port().to_string()]).unwrap();
+    let sentinel = RedisServer::start_sentinel(&format!(
+        "sentinel monitor down 127.0.0.1 {} 2\nsentinel monitor replica 127.0.0.1 {} 2\n",
+        closed.port(),
+        replica.port()
+    ));
+    let sentinel = sentinel.unwrap();
     let stale = ["--replica-serve-stale-data", "no"];
     let stale = [&["--replicaof", "127.0.0.1", "1"][..], &stale].concat();
     let stale = RedisServer::start(&stale).unwrap();
     let lonely = RedisServer::start(&["--min-replicas-to-write", "1"]).unwrap();
 
     use RedisErrorKind as Kind;
-    for (name, url, kind, sentence) in [
+    assert_causes([
         (
             "down",
-            nothing,
+            nothing.clone(),
             Kind::Unreachable,
             "the Redis server cannot be reached: Connection refused",
         ),
@@ -125,27 +140,77 @@ async fn an_error_names_the_state_of_the_server() {
             "a node of a cluster",
             cluster.url(),
             Kind::Cluster,
-            "the Redis server is part of a cluster, which is not supported: CLUSTERDOWN",
+            "the Redis server is a node of a cluster: write `redis-cluster://` in its address: \
+             CLUSTERDOWN",
         ),
         (
             "a database of a cluster",
             format!("{}/1", cluster.url()),
             Kind::Cluster,
-            "the Redis server is part of a cluster, which is not supported: ERR SELECT",
+            "the Redis server is a node of a cluster: write `redis-cluster://` in its address: ERR \
+             SELECT",
         ),
         (
             "a Sentinel",
             sentinel.url(),
-            Kind::UnknownCommand,
-            "the Redis server does not know a command of the store: it is a Sentinel, or the \
-             command is disabled: ERR unknown command 'EVALSHA'",
+            Kind::Sentinel,
+            "the Redis server is a Sentinel: write `redis-sentinel://host:26379/NAME` as its \
+             address",
         ),
         (
             "a database of a Sentinel",
             format!("{}/1", sentinel.url()),
-            Kind::UnknownCommand,
-            "the Redis server does not know a command of the store: it is a Sentinel, or the \
-             command is disabled: ERR unknown command 'SELECT'",
+            Kind::Sentinel,
+            "the Redis server is a Sentinel: write `redis-sentinel://host:26379/NAME` as its \
+             address",
+        ),
+        (
+            "a cluster without slots",
+            cluster.url().replace("redis://", "redis-cluster://"),
+            Kind::ClusterDown,
+            "the Redis cluster has no primary for the key at present",
+        ),
+        (
+            "a cluster that is down",
+            nothing.replace("redis://", "redis-cluster://"),
+            Kind::Unreachable,
+            "the Redis cluster cannot be reached: Connection refused",
+        ),
+        (
+            "one server with the address of a cluster",
+            full.url().replace("redis://", "redis-cluster://"),
+            Kind::NotACluster,
+            "the Redis server is not a node of a cluster: write `redis://` in its address",
+        ),
+        (
+            "one server with the address of a Sentinel",
+            full.url().replace("redis://", "redis-sentinel://") + "/name",
+            Kind::NotASentinel,
+            "the Redis server is not a Sentinel: write `redis://` in its address",
+        ),
+        (
+            "Sentinels that are down",
+            nothing.replace("redis://", "redis-sentinel://") + "/name",
+            Kind::Unreachable,
+            "the Sentinel cannot be reached: Connection refused",
+        ),
+        (
+            "a primary that the Sentinels do not know",
+            sentinel.url().replace("redis://", "redis-sentinel://") + "/name",
+            Kind::UnknownPrimary,
+            "the Sentinels know no primary of the name in the address",
+        ),
+        (
+            "a primary that is down",
+            sentinel.url().replace("redis://", "redis-sentinel://") + "/down",
+            Kind::Unreachable,
+            "the Redis server cannot be reached: Connection refused",
+        ),
+        (
+            "a primary that is a replica",
+            sentinel.url().replace("redis://", "redis-sentinel://") + "/replica",
+            Kind::Replica,
+            "the Redis server is a replica, and accepts no writes: READONLY You can't write",
         ),
         (
             "out of memory",
@@ -178,9 +243,8 @@ async fn an_error_names_the_state_of_the_server() {
             Kind::InvalidDatabase,
             "the Redis server refuses the database in its address: ERR DB index is out of range",
         ),
-    ] {
-        assert_cause(name, &url, kind, sentence).await;
-    }
+    ])
+    .await;
 }
 
 #[tokio::test]
@@ -188,12 +252,17 @@ async fn an_error_names_what_is_wrong_with_the_credentials() {
     let server = RedisServer::start(&["--requirepass", PASSWORD]).unwrap();
     let right = with_credentials(&server, &format!(":{ENCODED}"));
     let open = RedisServer::start(&["--rename-command", "HELLO", ""]).unwrap();
+    let node = RedisServer::start_node(&["--requirepass", PASSWORD]).unwrap();
+    let cluster = node.url().replace("redis://", "redis-cluster://");
+    let sentinel = RedisServer::start_sentinel(&format!("requirepass \"{PASSWORD}\"\n")).unwrap();
+    let of_sentinel =
+        |query: &str| format!("redis-sentinel://127.0.0.1:{}/name{query}", sentinel.port());
     for user in [
-        "guest nopass ~agentmail:* +get +set +del +pexpire +script|load",
-        "reader nopass ~agentmail:* +evalsha +script|load +get",
-        "deleter nopass ~agentmail:* +evalsha +script|load +get +set +del",
-        "other nopass ~other:* +evalsha +script|load +get +set +del +pexpire",
-        "enough nopass ~agentmail:* +evalsha +script|load +get +set +del +pexpire",
+        "guest nopass ~agentmail:* +get +set +del +pexpire +eval",
+        "reader nopass ~agentmail:* +evalsha +eval +get",
+        "deleter nopass ~agentmail:* +evalsha +eval +get +set +del",
+        "other nopass ~other:* +evalsha +eval +get +set +del +pexpire",
+        "enough nopass ~agentmail:* +evalsha +eval +get +set +del +pexpire",
     ] {
         command(&right, &format!("ACL SETUSER {}", user.replace(" nopass", " on nopass")));
     }
@@ -203,7 +272,7 @@ async fn an_error_names_what_is_wrong_with_the_credentials() {
     let required = "the Redis server requires a password, and its address has none";
     let refused = "the Redis server refuses the user name or password";
     let denied = "the user of the Redis server lacks a permission";
-    for (name, url, kind, sentence) in [
+    assert_causes([
         ("no password", server.url(), Kind::AuthenticationRequired, required),
         (
             "no password, and a database",
@@ -231,12 +300,47 @@ async fn an_error_names_what_is_wrong_with_the_credentials() {
             Kind::UnknownCommand,
             "the Redis server does not know a command of the store",
         ),
+        (
+            "a cluster, and no password",
+            cluster.clone(),
+            Kind::AuthenticationRequired,
+            "the Redis cluster requires a password, and its address has none",
+        ),
+        (
+            "a cluster, and a wrong password",
+            cluster.replace("://", "://:wrong@"),
+            Kind::AuthenticationFailed,
+            "the Redis cluster refuses the user name or password",
+        ),
+        (
+            "a cluster without slots, and the right password",
+            cluster.replace("://", &format!("://:{ENCODED}@")),
+            Kind::ClusterDown,
+            "the Redis cluster has no primary for the key at present",
+        ),
+        (
+            "a Sentinel, and no password",
+            of_sentinel("").replace("://", &format!("://:{ENCODED}@")),
+            Kind::AuthenticationRequired,
+            "the Sentinel requires a password: add `?sentinel_password=…` to the address",
+        ),
+        (
+            "a Sentinel, and a wrong password",
+            of_sentinel("?sentinel_password=wrong"),
+            Kind::AuthenticationFailed,
+            "the Sentinel refuses the user name or password",
+        ),
+        (
+            "a Sentinel, and the right password",
+            of_sentinel(&format!("?sentinel_password={ENCODED}")),
+            Kind::UnknownPrimary,
+            "the Sentinels know no primary of the name in the address",
+        ),
         ("no right to EVALSHA", user("guest"), Kind::PermissionDenied, denied),
         ("no right to SET", user("reader"), Kind::PermissionDenied, denied),
         ("no right to the keys", user("other"), Kind::PermissionDenied, denied),
-    ] {
-        assert_cause(name, &url, kind, sentence).await;
-    }
+    ])
+    .await;
 
     // A claim succeeds. Its renewal would not.
     let claims = claims_at(&user("deleter"));
@@ -249,7 +353,7 @@ async fn an_error_names_what_is_wrong_with_the_credentials() {
 
 #[tokio::test]
 async fn a_check_finds_a_cluster_of_which_the_server_has_some_keys() {
-    let server = RedisServer::start(&["--cluster-enabled", "yes"]).unwrap();
+    let server = RedisServer::start_node(&[]).unwrap();
     command(&server.url(), "CLUSTER ADDSLOTSRANGE 0 8191");
 
     let error = claims_at(&server.url()).check().await.unwrap_err();
