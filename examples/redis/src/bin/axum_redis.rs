@@ -1,4 +1,5 @@
-//! Handles each message once, in any number of processes that share a Redis server.
+//! Handles each message once, in any number of processes that share a Redis server, a cluster, or a
+//! set under Sentinel.
 //!
 //! ```sh
 //! WEBHOOK_SIGNING_SECRET=whsec_test_secret REDIS_URL=redis://127.0.0.1:6379 \
@@ -10,7 +11,8 @@
 //! | `WEBHOOK_SIGNING_SECRET` | the agent's signing secret | |
 //! | `LISTEN` | the address | `127.0.0.1:8080` |
 //! | `RUST_LOG` | what is logged | `info,agentmail=debug` |
-//! | `REDIS_URL` | the server; `rediss://` needs the feature `tls` | `redis://127.0.0.1:6379` |
+//! | `REDIS_URL` | the server; `rediss://` needs the feature `tls`, `redis-cluster://` needs `cluster` | `redis://127.0.0.1:6379` |
+//! | `REDIS_WAIT` | how many replicas must have a claim or a record; 0 does not wait | 0 |
 //! | `LEASE_SECONDS` | the time after which a crashed process frees its messages | 60 |
 //! | `HANDLER_MILLIS` | how long the handler takes, to see what happens meanwhile | 0 |
 //! | `HANDLER_FAILURES` | how many runs of the handler get 500 before the first one succeeds | 0 |
@@ -81,6 +83,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let verifier = Verifier::new(Secret::from_env("WEBHOOK_SIGNING_SECRET")?);
     let url = env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".into());
     let store = RedisStore::new(&url).map_err(|error| format!("REDIS_URL: {error}"))?;
+    // Half a second is well below the deadline of a claim, which is two seconds.
+    let store = match number("REDIS_WAIT", 0)? {
+        0 => store,
+        replicas => store.with_wait(replicas.try_into()?, Duration::from_millis(500)),
+    };
     let lease = Duration::from_secs(number("LEASE_SECONDS", 60)?);
     let claims = Claims::with_config(store, ClaimsConfig::default().with_lease(lease)?);
     let verify = VerifyLayer::new(verifier).dedupe(claims.clone(), "axum_redis");

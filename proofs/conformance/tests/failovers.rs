@@ -1,0 +1,176 @@
+//! Claims on a cluster and on a set under Sentinel, while servers fail.
+#![expect(clippy::unwrap_used, reason = "a broken test panics")]
+
+use std::time::{Duration, Instant};
+
+use agentmail_conformance::{RedisCluster, RedisSentinels, RedisServer};
+use agentmail_dedupe::{
+    Claim, ClaimError, ClaimKey, Claims, RedisCallError, RedisErrorKind, RedisStore, StoreError,
+};
+use futures_util::future::join_all;
+
+const FRESH_FOR: Duration = Duration::from_secs(600);
+const WAIT: Duration = Duration::from_millis(500);
+/// Enough for keys on each primary of a cluster.
+const MESSAGES: u8 = 60;
+
+fn key(message: u8) -> ClaimKey {
+    ClaimKey::new("test", [message; 32])
+}
+
+/// Claims a message until the store responds.
+async fn claim(claims: &Claims, message: u8) -> Result<Claim, ClaimError> {
+    loop {
+        match claims.claim(key(message), FRESH_FOR).await {
+            Err(ClaimError::Unavailable(_)) => {}
+            result => return result,
+        }
+    }
+}
+
+async fn handle(claims: &Claims, message: u8) {
+    claim(claims, message).await.unwrap().complete().await;
+}
+
+/// How a server fails.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    Killed,
+    Frozen,
+}
+
+impl Fault {
+    fn begin(self, server: &mut RedisServer) {
+        match self {
+            Self::Killed => server.kill().unwrap(),
+            Self::Frozen => server.freeze().unwrap(),
+        }
+    }
+}
+
+/// Handles messages, lets the primary fail, and sends copies. The primary stays away.
+async fn fail_over(url: &str, fault: Fault, primary: &mut RedisServer) {
+    let store = RedisStore::new(url).unwrap();
+    let waiting = Claims::new(store.clone().with_wait(1, WAIT));
+    join_all((0..MESSAGES).map(|message| handle(&waiting, message))).await;
+
+    fault.begin(primary);
+    let begun = Instant::now();
+    // The new primary has no replica to wait for.
+    let claims = Claims::new(store);
+    let copies = join_all((0..MESSAGES).map(|message| claim(&claims, message))).await;
+    for (message, copy) in copies.iter().enumerate() {
+        assert!(matches!(copy, Err(ClaimError::AlreadyHandled)), "{message}: {copy:?}");
+    }
+    println!("{fault:?}: {:?} until all copies were known", begun.elapsed());
+    join_all((MESSAGES..2 * MESSAGES).map(|message| handle(&claims, message))).await;
+    assert_eq!(claims.stats().completed, u64::from(MESSAGES));
+}
+
+#[tokio::test]
+async fn the_new_primary_of_a_cluster_knows_the_handled_messages() {
+    for fault in [Fault::Killed, Fault::Frozen] {
+        let mut cluster = RedisCluster::start().unwrap();
+        let url = cluster.url();
+        fail_over(&url, fault, &mut cluster.primaries()[0]).await;
+    }
+}
+
+#[tokio::test]
+async fn the_new_primary_under_sentinel_knows_the_handled_messages() {
+    for fault in [Fault::Killed, Fault::Frozen] {
+        let mut set = RedisSentinels::start().unwrap();
+        let url = set.url();
+        // A lookup does not wait for a Sentinel that does not respond.
+        set.sentinels()[0].freeze().unwrap();
+        fail_over(&url, fault, set.primary()).await;
+    }
+}
+
+/// Returns how often a command was called.
+fn calls(server: &RedisServer, command: &str) -> u64 {
+    let stats = server.query("INFO commandstats").unwrap();
+    let prefix = format!("cmdstat_{command}:calls=");
+    let count = stats.lines().find_map(|line| line.strip_prefix(&prefix));
+    count.map_or(0, |count| count.split(',').next().unwrap().parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_message_takes_two_round_trips_on_each_topology() {
+    let mut cluster = RedisCluster::start().unwrap();
+    let mut set = RedisSentinels::start().unwrap();
+    for (name, url, servers) in [
+        ("a cluster", cluster.url(), cluster.primaries()),
+        ("a set", set.url(), std::slice::from_mut(set.primary())),
+    ] {
+        let claims = Claims::new(RedisStore::new(&url).unwrap());
+        // These also connect, and load the scripts.
+        join_all((0..MESSAGES).map(|message| handle(&claims, message))).await;
+        let count = || servers.iter().map(|it| calls(it, "evalsha")).sum::<u64>();
+        let before = count();
+
+        join_all((MESSAGES..2 * MESSAGES).map(|message| handle(&claims, message))).await;
+
+        assert_eq!(count() - before, 2 * u64::from(MESSAGES), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn claims_that_wait_at_the_same_time_share_a_wait() {
+    let mut set = RedisSentinels::start().unwrap();
+    let claims = Claims::new(RedisStore::new(&set.url()).unwrap().with_wait(1, WAIT));
+    handle(&claims, u8::MAX).await;
+    let (claimed, waited) = (calls(set.primary(), "evalsha"), calls(set.primary(), "wait"));
+
+    join_all((0..200).map(|message| handle(&claims, message))).await;
+
+    assert_eq!(calls(set.primary(), "evalsha") - claimed, 400);
+    let waits = calls(set.primary(), "wait") - waited;
+    assert!((1..100).contains(&waits), "{waits}");
+}
+
+#[tokio::test]
+async fn without_enough_replicas_a_claim_is_refused_and_released() {
+    let mut set = RedisSentinels::start().unwrap();
+    let claims = Claims::new(RedisStore::new(&set.url()).unwrap().with_wait(1, WAIT));
+    handle(&claims, 0).await;
+    let running = claim(&claims, 1).await.unwrap();
+    set.replica().freeze().unwrap();
+
+    let error = claims.claim(key(2), FRESH_FOR).await.unwrap_err();
+    let ClaimError::Unavailable(StoreError::Failed(error)) = error else { panic!("{error:?}") };
+    let error: &RedisCallError = error.downcast_ref().unwrap();
+    assert_eq!(error.kind(), RedisErrorKind::TooFewReplicas);
+    assert_eq!(
+        error.to_string(),
+        "too few replicas of the Redis server have the write: 0 of 1 within 500ms"
+    );
+    // The claim was made at the primary, and is released there.
+    let name = format!("EXISTS agentmail:{}", key(2));
+    while set.primary().query(&name).unwrap() != "0" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // A copy of a handled message changes nothing, so replicas need not confirm it.
+    let copy = claims.claim(key(0), FRESH_FOR).await;
+    assert!(matches!(copy, Err(ClaimError::AlreadyHandled)), "{copy:?}");
+
+    // A record is tried again until a replica has it.
+    running.complete().await;
+    let before = claims.stats();
+    assert_eq!((before.completions_deferred, before.completed), (1, 1));
+    set.replica().thaw().unwrap();
+    claims.drain().await;
+    assert_eq!(claims.stats().completed, 2);
+    handle(&claims, 2).await;
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_wait_needs_no_replica() {
+    let mut set = RedisSentinels::start().unwrap();
+    let claims = Claims::new(RedisStore::new(&set.url()).unwrap());
+    set.replica().kill().unwrap();
+
+    handle(&claims, 0).await;
+
+    assert_eq!(calls(set.primary(), "wait"), 0);
+}
