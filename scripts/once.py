@@ -6,7 +6,7 @@ Usage: scripts/once.py BINARY             copies at the same time, a failing han
        scripts/once.py BINARY --outages   50,000 deliveries by a sender that retries, while the Redis server is
                                           frozen, killed, restarted and out of memory. Takes minutes.
 
-BINARY is `axum_redis` with its feature `tls`. Every run of its handler logs the message, and this script counts
+BINARY is `axum_redis` with its features `cluster` and `tls`. Every run of its handler logs the message, and this script counts
 these lines. It starts the Redis server on a free port, with a new folder for its data.
 """
 
@@ -168,7 +168,7 @@ def over_tls_as_a_user_with_few_rights(binary):
                        check=True, capture_output=True)
         redis = Redis(folder, "--tls-port", str(port), "--tls-cert-file", certificate, "--tls-key-file", key,
                       "--tls-ca-cert-file", certificate, "--tls-auth-clients", "no")
-        rights = "+evalsha +eval +script|load +get +set +del +pexpire +info".split()
+        rights = "+evalsha +eval +get +set +del +pexpire +info".split()
         redis.query("ACL", "SETUSER", "receiver", "on", ">pass-word", "~agentmail:*", *rights)
         url = f"rediss://receiver:pass-word@localhost:{port}"
         process = Receiver(binary, REDIS_URL=url, SSL_CERT_FILE=certificate, HANDLER_FAILURES="1")
@@ -185,7 +185,9 @@ def over_tls_as_a_user_with_few_rights(binary):
 def a_process_that_cannot_claim_does_not_start(binary):
     for url, cause in [
         (f"redis://:pass-word@127.0.0.1:{free_port()}", "the Redis server cannot be reached: Connection refused"),
-        ("redis-cluster://:pass-word@127.0.0.1", "REDIS_URL: the address of the Redis server has the scheme of a cluster"),
+        (f"redis-cluster://:pass-word@127.0.0.1:{free_port()}", "the Redis cluster cannot be reached: Connection refused"),
+        (f"redis-sentinel://:pass-word@127.0.0.1:{free_port()}/name?sentinel_password=pass-word", "the Sentinel cannot be reached: Connection refused"),
+        ("redis-sentinel://:pass-word@127.0.0.1", "REDIS_URL: the address of the Redis server has no valid name of a primary"),
     ]:
         error = error_at_start(binary, REDIS_URL=url)
         check(f"the error names the cause: {error}", cause in error, True)

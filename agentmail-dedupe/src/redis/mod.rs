@@ -14,6 +14,8 @@ mod shared;
 mod silence;
 mod store;
 mod store_error;
+#[cfg(feature = "redis-cluster")]
+mod timeouts;
 mod wait;
 
 pub use error::{RedisCallError, RedisErrorKind};

@@ -8,6 +8,8 @@ use redis::{
     aio::{ConnectionLike, MultiplexedConnection},
 };
 
+#[cfg(feature = "redis-cluster")]
+use crate::redis::{cluster::MAX_SILENCE, timeouts};
 use crate::redis::{
     silence::Silence,
     wait::{WaitQueue, silent},
@@ -68,8 +70,11 @@ impl redis::cluster_async::Connect for Node {
         T: redis::IntoConnectionInfo + Send + 'a,
     {
         Box::pin(async {
-            let connected = MultiplexedConnection::connect_with_config(info, config).await;
-            Ok(Self::new(connected?, crate::redis::cluster::MAX_SILENCE))
+            let info = info.into_connection_info()?;
+            let address = info.addr().clone();
+            let connect = MultiplexedConnection::connect_with_config(info, config);
+            let connected = timeouts::connect(address, connect).await?;
+            Ok(Self::new(connected, MAX_SILENCE))
         })
     }
 }

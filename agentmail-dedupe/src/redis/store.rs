@@ -16,8 +16,8 @@ use crate::{
     store::{BoxError, ClaimOutcome, ClaimStore, LeaseState},
 };
 
-/// Keeps claims on a Redis server, or on another server with the same protocol, for any number of
-/// processes.
+/// Keeps claims on Redis, for any number of processes: on one server, on a set under Sentinel, or on
+/// a cluster. Another server with the same protocol works too.
 ///
 /// Each call is one Lua script, called by its hash: one atomic step and one round trip. A clone is
 /// a handle to the same connection. The store connects at the first call. It connects again when
@@ -32,6 +32,13 @@ use crate::{
 /// # Ok::<(), agentmail_dedupe::RedisStoreError>(())
 /// ```
 ///
+/// # Sentinel and cluster
+///
+/// A call that fails is repeated until a tenth of a second before its
+/// [deadline](crate::ClaimsConfig::with_deadline): the primary may be another server then, or the
+/// slot on another node. A server that sends nothing for a second has failed. Without
+/// [`Claims`](crate::Claims), a call is repeated for two seconds.
+///
 /// # The server
 ///
 /// - **Eviction** must be off (`maxmemory-policy noeviction`). A server that evicts records forgets
@@ -41,10 +48,10 @@ use crate::{
 ///   handled again if they are delivered again. `appendonly yes` with `appendfsync always` loses no
 ///   record that the server has confirmed. `everysec` loses up to a second.
 /// - **Failover** to a replica is asynchronous: the replica may lack the last records.
-/// - **Cluster and Sentinel**: the client connects to one server. Use the address of a server that
-///   is not part of a cluster, or of a proxy that leads to the primary.
-/// - **Permissions** (ACL): `+evalsha +eval +script|load +get +set +del +pexpire` on the keys of
-///   the prefix, and `+info` for the warning about eviction.
+///   [`with_wait`](Self::with_wait) waits for replicas.
+/// - **Permissions** (ACL): `+evalsha +eval +get +set +del +pexpire` on the keys of the prefix, and
+///   `+info` for the warning about eviction. `with_wait` needs `+wait`. A cluster needs
+///   `+cluster|slots +ping +asking`. Sentinels need `+sentinel|get-master-addr-by-name`.
 ///
 /// The server sees digests and random tokens only. A handled message takes about 230 bytes.
 #[derive(Clone)]

@@ -64,7 +64,8 @@ impl RedisCluster {
         &mut self.replicas
     }
 
-    fn nodes(&self) -> impl Iterator<Item = &RedisServer> {
+    /// Returns all nodes.
+    pub fn nodes(&self) -> impl Iterator<Item = &RedisServer> {
         self.primaries.iter().chain(&self.replicas)
     }
 

@@ -1,7 +1,15 @@
 //! Claims on a cluster and on a set under Sentinel, while servers fail.
 #![expect(clippy::unwrap_used, reason = "a broken test panics")]
 
-use std::time::{Duration, Instant};
+use std::{
+    net::{TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
 use agentmail_conformance::{RedisCluster, RedisSentinels, RedisServer};
 use agentmail_dedupe::{
@@ -173,4 +181,87 @@ async fn a_store_that_does_not_wait_needs_no_replica() {
     handle(&claims, 0).await;
 
     assert_eq!(calls(set.primary(), "wait"), 0);
+}
+
+/// The rights in docs/dedupe.md.
+const RIGHTS: &str = "~agentmail:* +evalsha +eval +get +set +del +pexpire +info +wait";
+
+#[tokio::test]
+async fn the_documented_rights_are_enough_on_each_topology() {
+    let cluster = RedisCluster::start().unwrap();
+    for node in cluster.nodes() {
+        let rights = format!("{RIGHTS} +cluster|slots +ping +asking");
+        node.query(&format!("ACL SETUSER receiver on >hush {rights}")).unwrap();
+        node.query("ACL SETUSER default off").unwrap();
+    }
+    let mut set = RedisSentinels::start().unwrap();
+    set.primary().query(&format!("ACL SETUSER receiver on >hush {RIGHTS}")).unwrap();
+    for sentinel in set.sentinels() {
+        let rights = "ACL SETUSER watcher on >hush2 +sentinel|get-master-addr-by-name";
+        sentinel.query(rights).unwrap();
+        sentinel.query("ACL SETUSER default off").unwrap();
+    }
+    for url in
+        [cluster.url(), format!("{}?sentinel_username=watcher&sentinel_password=hush2", set.url())]
+    {
+        let url = url.replace("://", "://receiver:hush@");
+        let claims = Claims::new(RedisStore::new(&url).unwrap().with_wait(1, WAIT));
+        claims.check().await.unwrap();
+        handle(&claims, 0).await;
+    }
+}
+
+/// A server that forwards each connection to a port, which the test can change.
+struct Forwarder {
+    port: u16,
+    target: Arc<AtomicU16>,
+}
+
+impl Forwarder {
+    fn start(target: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let target = Arc::new(AtomicU16::new(target));
+        let current = Arc::clone(&target);
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let client = client.unwrap();
+                let port = current.load(Ordering::Relaxed);
+                let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { continue };
+                for (mut from, mut to) in
+                    [(client.try_clone().unwrap(), server.try_clone().unwrap()), (server, client)]
+                {
+                    // It ends when one of the two closes the connection.
+                    thread::spawn(move || std::io::copy(&mut from, &mut to));
+                }
+            }
+        });
+        Self { port, target }
+    }
+}
+
+/// Starts a cluster of one node.
+fn small_cluster() -> RedisServer {
+    let node = RedisServer::start_node(&[]).unwrap();
+    node.query("CLUSTER ADDSLOTSRANGE 0 16383").unwrap();
+    while !node.query("CLUSTER INFO").unwrap().contains("cluster_state:ok") {
+        thread::sleep(Duration::from_millis(20));
+    }
+    node
+}
+
+#[tokio::test]
+async fn a_cluster_whose_nodes_all_have_new_addresses_is_found_again() {
+    let (mut old, new) = (small_cluster(), small_cluster());
+    let name = Forwarder::start(old.port());
+    let url = format!("redis-cluster://127.0.0.1:{}", name.port);
+    let claims = Claims::new(RedisStore::new(&url).unwrap());
+    handle(&claims, 0).await;
+
+    // As when the name of the cluster leads to other addresses.
+    name.target.store(new.port(), Ordering::Relaxed);
+    old.kill().unwrap();
+    handle(&claims, 1).await;
+
+    assert_eq!(new.query("DBSIZE").unwrap(), "1");
 }
