@@ -50,7 +50,6 @@ async fn with_64_waiting_eight_messages_or_more_share_a_sync() {
     }
 
     let commits = COMMITS.load(Ordering::Relaxed);
-    println!("{} messages in {commits} transactions", SENDERS * EACH);
     assert!(commits * 8 <= SENDERS * EACH, "{commits} transactions");
     assert_eq!(inbox.counts().await.unwrap().waiting, u64::from(SENDERS * EACH + 20));
 }

@@ -133,6 +133,7 @@ async fn a_database_that_becomes_read_only_refuses_messages_and_loses_none() {
 
 /// File modes do not apply to root, so that a copy of this test runs as another user.
 #[tokio::test]
+#[expect(clippy::print_stdout, reason = "the copy tells this test its error")]
 async fn a_file_that_is_read_only_at_the_start_is_a_clear_error() {
     const PATH: &str = "AGENTMAIL_INBOX_OF_THIS_TEST";
     if let Ok(path) = env::var(PATH) {
