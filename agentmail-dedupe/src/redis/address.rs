@@ -337,9 +337,9 @@ mod tests {
                 3,
             ),
             (
-                "valkey-sentinel://user:hush@one,two/name?sentinel_username=a&sentinel_password=%2Fb",
+                "valkey-sentinel://u:hush@one,two/name?sentinel_username=a&sentinel_password=%2Fb",
                 "one:26379 two:26379",
-                (Some("user"), Some("hush")),
+                (Some("u"), Some("hush")),
                 (Some("a"), Some("/b")),
                 0,
             ),

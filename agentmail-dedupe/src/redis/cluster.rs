@@ -6,8 +6,8 @@
 //!
 //! - A node that sends nothing fails. The client would use its connection further, also when
 //!   another node has become the primary. [`Node`] does this.
-//! - The client is replaced when no call has succeeded for a while. If all nodes have new addresses,
-//!   it would only try the old ones.
+//! - The client is replaced when no call has succeeded for a while. If all nodes have new
+//!   addresses, it would only try the old ones.
 //! - A call that has failed is repeated: see [`Connection`](crate::redis::connection::Connection).
 //! - A call that waits for replicas does so at the node of its key. [`Node`] does this.
 

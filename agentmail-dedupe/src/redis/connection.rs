@@ -92,13 +92,14 @@ impl Connection {
 
 /// For how long a call is repeated that has no deadline.
 const MAX_ATTEMPTS: Duration = Duration::from_secs(2);
-/// How long before the deadline the last attempt ends. Its error has the cause, which an error of
-/// the deadline does not have.
+/// How long before the deadline the last attempt ends at most. Its error has the cause, which an
+/// error of the deadline does not have.
 const MARGIN: Duration = Duration::from_millis(100);
 
 fn end_of_attempts() -> Instant {
-    let deadline = deadline::current().unwrap_or_else(|| Instant::now() + MAX_ATTEMPTS);
-    deadline.checked_sub(MARGIN).unwrap_or(deadline)
+    let now = Instant::now();
+    let left = deadline::current().map_or(MAX_ATTEMPTS, |deadline| deadline - now);
+    now + left - MARGIN.min(left / 10)
 }
 
 /// Whether an error may be gone at the next attempt.
@@ -115,6 +116,17 @@ mod tests {
 
     fn connection(url: &str) -> Connection {
         Connection::new(address::parse(url).unwrap()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_attempts_end_shortly_before_the_deadline() {
+        let now = Instant::now();
+        assert_eq!(end_of_attempts() - now, Duration::from_millis(1_900), "without a deadline");
+        for (deadline, end) in [(5_000, 4_900), (1_000, 900), (10, 9), (0, 0)] {
+            let attempts = async { end_of_attempts() - now };
+            let left = deadline::within(Duration::from_millis(deadline), attempts).await.unwrap();
+            assert_eq!(left, Duration::from_millis(end), "{deadline} ms");
+        }
     }
 
     #[tokio::test]

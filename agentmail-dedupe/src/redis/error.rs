@@ -301,8 +301,8 @@ mod tests {
             (
                 extension("IDONTKNOW", "I don't know"),
                 Kind::UnknownCommand,
-                "the Redis server does not know a command of the store: it may be disabled: IDONTKNOW \
-                 I don't know",
+                "the Redis server does not know a command of the store: it may be disabled: \
+                 IDONTKNOW I don't know",
             ),
             (
                 of_server(

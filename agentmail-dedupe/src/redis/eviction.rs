@@ -14,8 +14,8 @@ pub(super) struct EvictionCheck {
 }
 
 impl EvictionCheck {
-    /// Checks a server in the background, unless one has been checked. The closure sends a command to
-    /// the server.
+    /// Checks a server in the background, unless one has been checked. The closure sends a command
+    /// to the server.
     pub(super) fn start<F>(&self, send: impl FnOnce(Cmd) -> F)
     where
         F: Future<Output = RedisResult<Value>> + Send + 'static,

@@ -126,8 +126,8 @@ pub(super) fn needs_new_connection(error: &RedisCallError) -> bool {
     matches!(error.kind(), Unreachable | MalformedResponse | Replica)
 }
 
-/// Whether a server that does not know a command is a Sentinel. A Sentinel has no databases, and may
-/// have another password.
+/// Whether a server that does not know a command is a Sentinel. A Sentinel has no databases, and
+/// may have another password.
 async fn is_sentinel(client: &Client) -> bool {
     let ask = async {
         let client = Client::open(client.get_connection_info().addr().clone())?;

@@ -16,8 +16,8 @@ use crate::{
     store::{BoxError, ClaimOutcome, ClaimStore, LeaseState},
 };
 
-/// Keeps claims on Redis, for any number of processes: on one server, on a set under Sentinel, or on
-/// a cluster. Another server with the same protocol works too.
+/// Keeps claims on Redis, for any number of processes: on one server, on a set under Sentinel, or
+/// on a cluster. Another server with the same protocol works too.
 ///
 /// Each call is one Lua script, called by its hash: one atomic step and one round trip. A clone is
 /// a handle to the same connection. The store connects at the first call. It connects again when
@@ -34,7 +34,7 @@ use crate::{
 ///
 /// # Sentinel and cluster
 ///
-/// A call that fails is repeated until a tenth of a second before its
+/// A call that fails is repeated until shortly before its
 /// [deadline](crate::ClaimsConfig::with_deadline): the primary may be another server then, or the
 /// slot on another node. A server that sends nothing for a second has failed. Without
 /// [`Claims`](crate::Claims), a call is repeated for two seconds.
@@ -72,13 +72,13 @@ impl RedisStore {
     /// | `redis-sentinel://[user:password@]host[:port],host[:port]/NAME[/database]` | on the primary that the Sentinels know by this name |
     /// | `redis-cluster://[user:password@]host[:port],host[:port]` | on a cluster, which needs the feature `redis-cluster` |
     ///
-    /// - One host of a cluster or one Sentinel is enough to connect. Write several, because some may
-    ///   be down.
+    /// - One host of a cluster or one Sentinel is enough to connect. Write several, because some
+    ///   may be down.
     /// - The default port is 6379, and 26379 for a Sentinel.
     /// - Percent-encode the user name and the password: for example, write `%23` for `#`, `%2F` for
     ///   `/` and `%25` for `%`.
-    /// - The user and password before the hosts are those of the servers. Those of the Sentinels are
-    ///   parameters: `?sentinel_username=…&sentinel_password=…`.
+    /// - The user and password before the hosts are those of the servers. Those of the Sentinels
+    ///   are parameters: `?sentinel_username=…&sentinel_password=…`.
     /// - With `rediss://`, `rediss-sentinel://` and `rediss-cluster://`, all connections use TLS,
     ///   which needs the feature `redis-tls`. It trusts the certificates of the system.
     /// - `valkey` may replace `redis`, and `+` may replace `-`.
@@ -87,8 +87,8 @@ impl RedisStore {
     ///
     /// # Errors
     ///
-    /// The address is malformed, or it needs a feature that is off. The error names the part that is
-    /// wrong, and shows no part of the address.
+    /// The address is malformed, or it needs a feature that is off. The error names the part that
+    /// is wrong, and shows no part of the address.
     pub fn new(url: &str) -> Result<Self, RedisStoreError> {
         #[cfg(feature = "redis-tls")]
         choose_cryptography();
@@ -113,8 +113,9 @@ impl RedisStore {
     ///
     /// If fewer replicas confirm within the timeout, the call fails with
     /// [`TooFewReplicas`](crate::RedisErrorKind::TooFewReplicas). A claim is then released, and a
-    /// record is tried again until the lease ends. `timeout` is at least a millisecond. Keep it well
-    /// below the [deadline](crate::ClaimsConfig::with_deadline): for example, 500 milliseconds.
+    /// record is tried again until the lease ends. `timeout` is at least a millisecond. Keep it
+    /// well below the [deadline](crate::ClaimsConfig::with_deadline): for example, 500
+    /// milliseconds.
     ///
     /// With one replica for each primary, a failover then loses no claim and no record. This is
     /// **not** so in these cases:
