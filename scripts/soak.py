@@ -28,8 +28,8 @@ TARGET = os.path.join(ROOT, os.environ.get("CARGO_TARGET_DIR", "target"), "relea
 TOKEN = "soak"
 POSTERS = 4
 FAULTS = {"forged": 0.02, "duplicated": 0.02, "connection_cut": 0.01}
-# The memory of the simulator may grow by this factor after the first quarter of the run.
-FLAT = 1.25
+# The memory of the simulator may be larger at the end than in the middle of the run by this factor.
+FLAT = 1.2
 
 
 def free_port():
@@ -227,10 +227,11 @@ class Run:
                 for message in self.accepted.keys() - receiver.handled() if (message, f"rule-{number}") not in dead]
 
     def is_flat(self):
-        quarter = max(1, len(self.memory) // 4)
-        first, rest = max(self.memory[:quarter]), max(self.memory[quarter:])
-        print(f"memory of the simulator: at most {first:.0f} MiB in the first quarter, {rest:.0f} MiB after it")
-        return rest <= first * FLAT + 8 or not self.kill
+        size = -(-len(self.memory) // 10)
+        tenths = [max(self.memory[at:at + size]) for at in range(0, len(self.memory), size)]
+        print(f"memory of the simulator in MiB, the most in each tenth of the run: {[round(it) for it in tenths]}")
+        middle, end = max(tenths[3:6], default=0), max(tenths[6:], default=0)
+        return end <= middle * FLAT or not self.kill
 
     def stop(self):
         for process in (self.simulator, *self.receivers):
