@@ -116,13 +116,15 @@ fn run(kind: &str, twice: bool, messages: u32, folder: &Path) -> Result<bool, Bo
         None => Database::Sqlite(file),
     };
 
-    let wanted: u64 = if messages < 50_000 { 24 } else { 240 };
+    let wanted: u64 = if messages < 50_000 { 24 } else { 200 };
     let began = Instant::now();
     let sender = Sender::start(nodes.iter().map(Node::address).collect(), messages, 64);
     let stop = Arc::new(AtomicBool::new(false));
     let disturber = server.map(|server| {
         let stop = Arc::clone(&stop);
-        thread::spawn(move || disturb(&server, &stop))
+        // In a long run, the server serves for longer, so that more is written.
+        let pause = Duration::from_secs(if messages < 50_000 { 3 } else { 10 });
+        thread::spawn(move || disturb(&server, pause, &stop))
     });
     let (mut kills, mut refused_starts) = (0_u32, 0_u32);
     let mut random = fastrand::Rng::new();
@@ -147,7 +149,7 @@ fn run(kind: &str, twice: bool, messages: u32, folder: &Path) -> Result<bool, Bo
             let fault = points.next(&mut random);
             // A lease is renewed after two thirds of a second.
             let renews = fault.as_ref().is_some_and(|fault| is_renewal(&fault.statement));
-            let life = if renews { 4_000..4_001 } else { 200..1_200 };
+            let life = if renews { 4_000..4_001 } else { 200..2_000 };
             let life = Duration::from_millis(random.u64(life));
             node.restart(fault.as_ref(), Some(life))?;
             if let Some(proxy) = proxies.get(at) {
@@ -353,6 +355,7 @@ fn read_faults(log: &Path, points: &FaultPoints) -> Result<(), BoxError> {
 /// Restarts, kills and freezes the server in turns. Returns how often each.
 fn disturb(
     server: &std::sync::Mutex<PostgresServer>,
+    pause: Duration,
     stop: &AtomicBool,
 ) -> Result<BTreeMap<&'static str, u32>, BoxError> {
     let mut outages = BTreeMap::<_, u32>::new();
@@ -361,8 +364,9 @@ fn disturb(
         while !lock()?.is_ready()? {
             thread::sleep(Duration::from_millis(50));
         }
-        for _ in 0..40 {
-            thread::sleep(Duration::from_millis(100));
+        let began = Instant::now();
+        while began.elapsed() < pause {
+            thread::sleep(Duration::from_millis(50));
             if stop.load(Ordering::Relaxed) {
                 return Ok(outages);
             }
