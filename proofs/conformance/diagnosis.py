@@ -357,6 +357,8 @@ def pairs():
     for first, second in itertools.permutations(every, 2):
         if first[0] == second[0] == "text":
             continue
+        if first[0] != second[0] and every.index(first) > every.index(second):
+            continue  # mistakes in different parts have the same result in both orders
         both, alone, undone = Delivery(SHORT), Delivery(SHORT), Delivery(SHORT)
         try:
             for each, mistakes in [(both, [first, second]), (alone, [second]), (undone, [first])]:
