@@ -138,8 +138,7 @@ def run(arguments, topology):
         if traffic.done() > arguments.messages * 9 // 10 and number > 2:
             break
         if arguments.topology == "cluster":
-            topology.move_slots(500)
-            moved += 500
+            moved += topology.move_slots(500)
         written, seconds = fail(topology, kind)
         print(f"a primary is {kind}: {seconds:.1f} s until its replica is the primary, {len(written)} keys of the old one", flush=True)
         faults[kind] += 1
@@ -157,6 +156,7 @@ def run(arguments, topology):
     check("lost messages", missing, 0)
     check("each kind of fault", set(faults), {"killed", "frozen"})
     check("records of handled messages at the end", len(final), arguments.messages)
+    check("slots moved", moved > 0, arguments.topology == "cluster")
     if arguments.wait:
         check("handled twice", twice, 0)
     else:
