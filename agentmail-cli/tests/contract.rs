@@ -273,6 +273,87 @@ fn the_doctor_says_what_is_wrong_with_a_secret() {
     }
 }
 
+/// Starts `listen`, and returns it with its address and the reader of its messages.
+fn listen(arguments: &[&str]) -> (std::process::Child, String, impl std::io::BufRead + use<>) {
+    use std::io::{BufRead, BufReader};
+
+    let mut child = Command::new(CLI)
+        .args([&["--json", "listen", "--port", "0"], arguments].concat())
+        .env("WEBHOOK_SIGNING_SECRET", SECRET)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut messages = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    messages.read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening on http://").unwrap().to_owned();
+    (child, address, messages)
+}
+
+fn exchange(address: &str, request: &str) -> String {
+    use std::io::Read;
+
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response
+}
+
+#[test]
+fn a_listener_refuses_web_pages_and_runs_its_command_for_verified_deliveries_only() {
+    let ran = File::new("ran", "");
+    let command = format!("cat >>{}", ran.path());
+    let (child, address, _messages) = listen(&["--exec", &command, "--count", "3"]);
+    let head = "host: localhost\r\nconnection: close\r\n";
+
+    let of_a_page =
+        format!("POST / HTTP/1.1\r\n{head}origin: http://evil\r\ncontent-length: 2\r\n\r\n{{}}");
+    assert!(exchange(&address, &of_a_page).starts_with("HTTP/1.1 403"));
+    let get = format!("GET / HTTP/1.1\r\n{head}\r\n");
+    assert!(exchange(&address, &get).starts_with("HTTP/1.1 405"));
+    let url = format!("http://{address}/");
+    for (fault, status) in [("tampered", "403"), ("forged", "403"), ("", "200")] {
+        let fault = if fault.is_empty() { vec![] } else { vec!["--fault", fault] };
+        let run = cli(&[&["send", &url], &fault[..]].concat()).run();
+        assert_eq!(run.stdout.trim(), status, "{run:?}");
+    }
+
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let verdicts: Vec<_> = lines.iter().map(|line| line["verdict"].as_str().unwrap()).collect();
+    assert_eq!(verdicts, ["refused", "refused", "verified"]);
+    assert_eq!(lines[0]["causes"][0]["code"], "body_whitespace");
+    assert_eq!(fs::read_to_string(ran.path()).unwrap(), agentmail_cli::SAMPLE.trim_end());
+}
+
+#[test]
+fn a_listener_forwards_the_same_bytes_and_says_whether_the_target_responds() {
+    use std::io::BufRead;
+
+    let (_runtime, target) = receiver();
+    let target = format!("http://{target}/agentmail/webhook");
+    for (target, state, status) in [
+        (target.as_str(), "the target responds: 405", "200"),
+        ("http://127.0.0.1:1/", "the target does not respond", "502"),
+    ] {
+        let (child, address, mut messages) = listen(&["--forward", target, "--count", "1"]);
+        let mut line = String::new();
+        messages.read_line(&mut line).unwrap();
+        assert!(line.contains(state), "{line}");
+        // The receiver verifies what arrives, so a changed byte would be refused.
+        let run = cli(&["send", &format!("http://{address}/")]).run();
+        assert_eq!(run.stdout.trim(), status, "{run:?}");
+        drop(messages);
+        assert!(child.wait_with_output().unwrap().status.success());
+    }
+}
+
 #[test]
 fn the_sample_is_that_of_the_examples() {
     let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/sample.json");

@@ -1,6 +1,6 @@
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::LazyLock};
 
-use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::PossibleValue, value_parser};
 
 #[cfg(feature = "inbox")]
 use super::inbox::InboxArgs;
@@ -111,7 +111,7 @@ pub(super) struct SendArgs {
 
     /// Send a delivery with this fault; it is as expected if the receiver refuses it
     #[arg(long, value_enum, value_name = "FAULT")]
-    pub(super) fault: Option<Fault>,
+    fault: Option<FaultValue>,
 
     /// Send it this often
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -269,6 +269,28 @@ pub(super) struct ListenArgs {
 
     #[command(flatten)]
     pub(super) secret: SecretArgs,
+}
+
+impl SendArgs {
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.fault.map(|fault| fault.0)
+    }
+}
+
+/// A fault as an argument. The type of the library does not name a type of clap.
+#[derive(Debug, Clone, Copy)]
+struct FaultValue(Fault);
+
+impl ValueEnum for FaultValue {
+    fn value_variants<'a>() -> &'a [Self] {
+        static ALL: LazyLock<Vec<FaultValue>> =
+            LazyLock::new(|| Fault::ALL.iter().copied().map(FaultValue).collect());
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.0.name()).help(self.0.description()))
+    }
 }
 
 fn field(text: &str) -> Result<(String, String), String> {

@@ -39,8 +39,9 @@ impl SendError {
     }
 }
 
-impl From<ureq::Error> for SendError {
-    fn from(error: ureq::Error) -> Self {
+impl SendError {
+    /// Not an `impl From`, which would put a type of another crate into the interface.
+    pub(super) fn of_client(error: ureq::Error) -> Self {
         match error {
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => Self::request(error),
             ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => Self::unreachable(error),

@@ -109,7 +109,7 @@ impl Sender {
 
     /// Sends any request, and reads its response.
     pub(crate) fn run(&self, request: http::Request<&[u8]>) -> Result<Response, SendError> {
-        let mut response = self.agent.run(request)?;
+        let mut response = self.agent.run(request).map_err(SendError::of_client)?;
         let headers = response.headers().iter().map(|(name, value)| {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         });

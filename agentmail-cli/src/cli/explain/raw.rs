@@ -76,6 +76,13 @@ fn with_body(headers: Headers, body: &[u8]) -> ParsedRequest {
             let note = format!("{more} bytes after the declared length of the body are ignored");
             ParsedRequest::new(headers, declared.to_vec()).with_note(note)
         }
+        // An editor may have added the newline.
+        _ if declared.is_none() && body.ends_with(b"\n") => {
+            ParsedRequest::new(headers, body.to_vec()).with_note(
+                "the request has no `Content-Length`, so the newline at the end of the input is \
+                 taken as a part of the body",
+            )
+        }
         _ => ParsedRequest::new(headers, body.to_vec()),
     }
 }
@@ -103,6 +110,8 @@ mod tests {
         ] {
             let request = read(text).unwrap();
             assert_eq!(request.body, body, "{name}");
+            let is_noted = request.notes.iter().any(|note| note.contains("newline"));
+            assert_eq!(is_noted, name == "with LF", "{name}");
             assert!(request.headers.contains(&("X".into(), b"1".to_vec())), "{name}");
         }
         for text in [&b"hello"[..], b"\x00\x01", b"<html>\n\n"] {

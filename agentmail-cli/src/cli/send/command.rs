@@ -31,7 +31,7 @@ pub(in crate::cli) fn run(arguments: &SendArgs, output: &Output) -> Result<Exit,
     Target::parse(&arguments.url)?;
     let message = Message::read(arguments, output)?;
     if let Some(form) = arguments.print {
-        let request = message.request(arguments.fault, 1)?;
+        let request = message.request(arguments.fault(), 1)?;
         output.line(&printed(form, &arguments.url, &request)?);
         return Ok(Exit::AsExpected);
     }
@@ -98,7 +98,7 @@ impl Message {
         if arguments.capture.is_some() && !arguments.resign {
             output.note("the capture is signed again, with the time of now; see --as-is");
         }
-        let needs_secret = !matches!(arguments.fault, Some(Fault::Unsigned | Fault::Forged));
+        let needs_secret = !matches!(arguments.fault(), Some(Fault::Unsigned | Fault::Forged));
         let secret = match needs_secret {
             true => Some(arguments.secret.required()?),
             false => None,
@@ -124,12 +124,12 @@ impl Message {
     }
 
     fn send(&self, sender: &Sender, arguments: &SendArgs, number: u32) -> Result<Sent, Failure> {
-        let request = self.request(arguments.fault, number)?;
+        let request = self.request(arguments.fault(), number)?;
         let start = Instant::now();
-        let response = sender.send_request(&arguments.url, &request, arguments.fault);
+        let response = sender.send_request(&arguments.url, &request, arguments.fault());
         let response = response.map_err(|error: SendError| Failure::from(error))?;
         let milliseconds = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(Sent::new(arguments.fault, response, milliseconds))
+        Ok(Sent::new(arguments.fault(), response, milliseconds))
     }
 }
 
