@@ -18,6 +18,7 @@ mod postgres;
 mod reconcile;
 mod retry;
 mod row;
+mod shared_store;
 pub mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;

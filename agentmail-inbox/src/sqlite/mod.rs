@@ -1,5 +1,6 @@
 //! An inbox in a file of SQLite.
 
+mod call;
 mod clock;
 mod config;
 mod error;
@@ -13,6 +14,7 @@ mod place;
 mod reader;
 mod rows;
 mod store;
+mod take_due;
 mod writer;
 
 pub use config::SqliteConfig;

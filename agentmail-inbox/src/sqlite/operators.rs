@@ -2,7 +2,7 @@ use rusqlite::Transaction;
 
 use crate::{
     filter::Filter,
-    sqlite::{clock::milliseconds, filter::Condition, writer::Statements},
+    sqlite::{call::Statements, clock::milliseconds, filter::Condition},
     store::Pruning,
 };
 

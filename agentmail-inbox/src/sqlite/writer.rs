@@ -4,7 +4,6 @@ use std::{
     panic::{self, AssertUnwindSafe},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
         mpsc::{self, Receiver, Sender},
     },
     thread::{self, JoinHandle},
@@ -16,10 +15,14 @@ use tokio::sync::{Notify, oneshot};
 use crate::{
     fault,
     sqlite::{
-        clock::StoreClock, config::SqliteConfig, error::SqliteError, open::Database, place::Place,
+        call::{Call, Operation, Statements, Waiting},
+        clock::StoreClock,
+        config::SqliteConfig,
+        error::SqliteError,
+        open::Database,
+        place::Place,
     },
     store::BoxError,
-    telemetry,
 };
 
 /// How many calls share one transaction at most.
@@ -35,53 +38,11 @@ pub(super) struct Writer {
     thread: Option<JoinHandle<()>>,
 }
 
-/// How much waits to be written.
-#[derive(Debug)]
-struct Waiting {
-    messages: AtomicUsize,
-    bytes: AtomicUsize,
-    max_messages: usize,
-    max_bytes: usize,
-}
-
 enum Job {
     /// May share a transaction.
     Shared(Box<dyn Operation>),
     /// Has a transaction of its own.
     Alone(Box<dyn FnOnce(&mut Writing) + Send>),
-}
-
-/// A call that may be repeated, if the transaction that it shares fails.
-trait Operation: Send {
-    fn run(&mut self, transaction: &Transaction<'_>, now: i64) -> rusqlite::Result<()>;
-    fn points(&self) -> [&'static str; 2];
-    fn stores(&self) -> bool;
-    fn respond(self: Box<Self>, result: Result<(), SqliteError>);
-}
-
-/// What a call does, and what it is called at its fault points.
-pub(super) trait Statements: Send + 'static {
-    type Output: Send + 'static;
-    /// The fault points before and after its statements.
-    const POINTS: [&'static str; 2];
-    /// Whether it stores messages, which are counted while they wait.
-    const STORES: bool = false;
-
-    fn run(&mut self, transaction: &Transaction<'_>, now: i64) -> rusqlite::Result<Self::Output>;
-}
-
-struct Call<S: Statements> {
-    statements: S,
-    output: Option<S::Output>,
-    respond: oneshot::Sender<Result<S::Output, SqliteError>>,
-    _load: Load,
-}
-
-/// Messages that wait to be written. They are counted until it is dropped.
-struct Load {
-    waiting: Arc<Waiting>,
-    messages: usize,
-    bytes: usize,
 }
 
 impl Writer {
@@ -92,12 +53,7 @@ impl Writer {
             .name("agentmail-inbox".to_owned())
             .spawn(move || database.run(&received))
             .map_err(|_| SqliteError::Closed)?;
-        let waiting = Arc::new(Waiting {
-            messages: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
-            max_messages: config.max_waiting,
-            max_bytes: config.max_waiting_bytes,
-        });
+        let waiting = Waiting::new(config);
         Ok(Self { jobs: Some(jobs), waiting, thread: Some(thread) })
     }
 
@@ -112,7 +68,7 @@ impl Writer {
         messages: usize,
         bytes: usize,
     ) -> Result<S::Output, SqliteError> {
-        let load = self.load(messages, bytes)?;
+        let load = self.waiting.load(messages, bytes)?;
         let (respond, response) = oneshot::channel();
         let call = Call { statements, output: None, respond, _load: load };
         self.send(Job::Shared(Box::new(call)))?;
@@ -145,27 +101,9 @@ impl Writer {
         response.await.map_err(|_| SqliteError::Closed)?
     }
 
-    fn load(&self, messages: usize, bytes: usize) -> Result<Load, SqliteError> {
-        let waiting = &self.waiting;
-        // The load counts itself, so that it gives back what it has taken, also if it is refused.
-        let before = waiting.messages.fetch_add(messages, Ordering::Relaxed);
-        let bytes_before = waiting.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let load = Load { waiting: Arc::clone(waiting), messages, bytes };
-        let full = before.saturating_add(messages) > waiting.max_messages
-            || (bytes_before > 0 && bytes_before.saturating_add(bytes) > waiting.max_bytes);
-        if messages > 0 && full { Err(SqliteError::Busy) } else { Ok(load) }
-    }
-
     fn send(&self, job: Job) -> Result<(), SqliteError> {
         let jobs = self.jobs.as_ref().ok_or(SqliteError::Closed)?;
         jobs.send(job).map_err(|_| SqliteError::Closed)
-    }
-}
-
-impl Drop for Load {
-    fn drop(&mut self) {
-        self.waiting.messages.fetch_sub(self.messages, Ordering::Relaxed);
-        self.waiting.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -280,30 +218,6 @@ impl Writing {
             self.changed.notify_one();
         }
         fault::point("sqlite.respond.after");
-    }
-}
-
-impl<S: Statements> Operation for Call<S> {
-    fn run(&mut self, transaction: &Transaction<'_>, now: i64) -> rusqlite::Result<()> {
-        self.output = Some(self.statements.run(transaction, now)?);
-        Ok(())
-    }
-
-    fn points(&self) -> [&'static str; 2] {
-        S::POINTS
-    }
-
-    fn stores(&self) -> bool {
-        S::STORES
-    }
-
-    fn respond(self: Box<Self>, result: Result<(), SqliteError>) {
-        let Self { output, respond, .. } = *self;
-        let response = result.and_then(|()| output.ok_or(SqliteError::Closed));
-        let is_ok = response.is_ok();
-        if respond.send(response).is_err() && is_ok && S::STORES {
-            telemetry::stored_unseen();
-        }
     }
 }
 

@@ -55,6 +55,7 @@ mod checks;
 mod clock;
 mod fixture;
 mod flapping_store;
+mod memory_rows;
 mod memory_store;
 mod random;
 mod run;
