@@ -14,7 +14,7 @@ use crate::{
     inbox::Inbox,
     message::Message,
     state::State,
-    store::BoxError,
+    store::{BoxError, InboxStore},
     take::{Take, TakeToken},
     testing::{
         fixture::StoreFixture,
