@@ -25,8 +25,8 @@ pub(super) struct Database {
     pub(super) writer: Connection,
     pub(super) reader: Connection,
     pub(super) place: Place,
-    /// Locked until the writer ends. `None`: another process owns the inbox.
-    pub(super) owner: Option<File>,
+    /// `None`: another process owns the inbox.
+    pub(super) owner: Option<Owner>,
 }
 
 impl Database {
@@ -61,7 +61,7 @@ impl Database {
         path: &Path,
         busy_timeout: Duration,
         writer: Connection,
-        owner: Option<File>,
+        owner: Option<Owner>,
     ) -> Result<Self, SqliteError> {
         let reader = connect(path, busy_timeout)?;
         reader.pragma_update(None, "query_only", true)?;
@@ -71,14 +71,26 @@ impl Database {
     }
 }
 
+/// The lock of an inbox, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Owner(File);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        // To close the file is not enough: while this process starts another one, that one has a
+        // copy of the descriptor, which also holds the lock.
+        _ = self.0.unlock();
+    }
+}
+
 /// Locks a file beside the database, so that one store owns the inbox. (Not the database itself,
 /// which has locks of its own.)
-fn own(path: &Path) -> Result<File, SqliteError> {
+fn own(path: &Path) -> Result<Owner, SqliteError> {
     let lock = beside(path, ".lock");
     let failed = |error| SqliteError::File(lock.clone(), Arc::new(error));
     let file = private().create(true).truncate(false).open(&lock).map_err(failed)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Owner(file)),
         Err(TryLockError::WouldBlock) => Err(SqliteError::InUse(path.to_owned())),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }

@@ -1,6 +1,5 @@
 use std::{
     any::Any,
-    fs::File,
     panic::{self, AssertUnwindSafe},
     sync::{
         Arc,
@@ -19,7 +18,7 @@ use crate::{
         clock::StoreClock,
         config::SqliteConfig,
         error::SqliteError,
-        open::Database,
+        open::{Database, Owner},
         place::Place,
     },
     store::BoxError,
@@ -127,7 +126,7 @@ pub(super) struct Writing {
     changed: Arc<Notify>,
     clock_saved_at: i64,
     /// Unlocked when the thread ends.
-    _owner: Option<File>,
+    _owner: Option<Owner>,
 }
 
 impl Writing {

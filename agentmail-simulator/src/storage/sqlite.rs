@@ -168,7 +168,9 @@ fn write(
         }
     }
     drop(connection);
-    drop(lock);
+    // To close the file is not enough: while this process starts another one, that one has a copy of
+    // the descriptor, which also holds the lock.
+    _ = lock.unlock();
     drop(end);
 }
 
