@@ -168,8 +168,8 @@ fn write(
         }
     }
     drop(connection);
-    // To close the file is not enough: while this process starts another one, that one has a copy of
-    // the descriptor, which also holds the lock.
+    // To close the file is not enough: while this process starts another one, that one has a copy
+    // of the descriptor, which also holds the lock.
     _ = lock.unlock();
     drop(end);
 }
