@@ -178,8 +178,7 @@ async fn a_role_with_asynchronous_commits_does_not_matter() {
 
 #[tokio::test]
 async fn each_wrong_setup_is_an_error_at_the_start() {
-    let mut server =
-        PostgresServer::start(&["max_connections=4", "superuser_reserved_connections=3"]).unwrap();
+    let mut server = PostgresServer::start(&[]).unwrap();
     server.sql("CREATE ROLE few LOGIN CONNECTION LIMIT 0; CREATE ROLE app LOGIN").unwrap();
     let url = server.url();
 
