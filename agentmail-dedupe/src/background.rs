@@ -1,14 +1,15 @@
 use std::{
     collections::HashMap,
     io,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
 use tokio::{
-    runtime::{Builder, Handle},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    runtime::Builder,
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::JoinSet,
     time::{MissedTickBehavior, interval, sleep},
 };
@@ -31,9 +32,15 @@ use crate::{
 /// stops after the last [`Claims`](crate::Claims) and [`Claim`](crate::Claim) are dropped, when
 /// nothing is left to do.
 pub(crate) struct Background {
-    runtime: Handle,
-    ends: mpsc::UnboundedSender<EndRequest>,
+    requests: mpsc::UnboundedSender<Request>,
     context: Arc<Context>,
+}
+
+/// What the thread has to do. It begins in this order: a claim, and then its release.
+enum Request {
+    /// A call of the store, and the sending of its result.
+    Call(Pin<Box<dyn Future<Output = ()> + Send>>),
+    End(EndRequest),
 }
 
 /// A claim that the background has to end.
@@ -66,21 +73,21 @@ impl Background {
         config: ClaimsConfig,
         telemetry: Arc<Telemetry>,
     ) -> io::Result<Self> {
-        let (ends, queue) = mpsc::unbounded_channel();
+        let (requests, queue) = mpsc::unbounded_channel();
         let context = Arc::new(Context { store, config, telemetry, leases: Leases::default() });
         let of_thread = Arc::clone(&context);
         let (started, start) = std::sync::mpsc::sync_channel(1);
         // Built and dropped on the thread itself: a runtime must not be dropped inside another one.
         let run = move || match Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => {
-                _ = started.send(Ok(runtime.handle().clone()));
+                _ = started.send(Ok(()));
                 runtime.block_on(of_thread.run(queue));
             }
             Err(error) => _ = started.send(Err(error)),
         };
         thread::Builder::new().name("agentmail-dedupe".into()).spawn(run)?;
-        let runtime = start.recv().map_err(io::Error::other)??;
-        Ok(Self { runtime, ends, context })
+        start.recv().map_err(io::Error::other)??;
+        Ok(Self { requests, context })
     }
 
     pub(crate) fn store(&self) -> Arc<dyn AnyStore> {
@@ -97,11 +104,16 @@ impl Background {
 
     /// Makes a call. If it may have to wait, it runs on the thread, under the deadline.
     pub(crate) async fn call<T: Send + 'static>(&self, call: Call<T>) -> Result<T, StoreError> {
-        if self.context.store.may_wait() {
-            self.context.call_on(&self.runtime, call).await
-        } else {
-            call.await.map_err(StoreError::Failed)
+        if !self.context.store.may_wait() {
+            return call.await.map_err(StoreError::Failed);
         }
+        let (sender, result) = oneshot::channel();
+        let context = Arc::clone(&self.context);
+        let task = async move { _ = sender.send(context.call(call).await) };
+        // A queue wakes the thread once for all calls that wait. `Handle::spawn` would wake it for
+        // each call.
+        _ = self.requests.send(Request::Call(Box::pin(task)));
+        result.await.unwrap_or_else(|_| Err(StoreError::Failed("the thread has panicked".into())))
     }
 
     /// Renews a claim from now on. Its lease began at `renewed_at` or later.
@@ -118,7 +130,7 @@ impl Background {
     /// Ends a claim in the background. Does not wait.
     pub(crate) fn end(&self, request: EndRequest) {
         // The queue closes only if the thread has panicked. Then the lease ends by itself.
-        _ = self.ends.send(request);
+        _ = self.requests.send(Request::End(request));
     }
 }
 
@@ -150,7 +162,7 @@ struct Context {
 const MAX_UNCONFIRMED: usize = 4_096;
 
 impl Context {
-    async fn run(self: Arc<Self>, mut queue: mpsc::UnboundedReceiver<EndRequest>) {
+    async fn run(self: Arc<Self>, mut queue: mpsc::UnboundedReceiver<Request>) {
         let mut tasks = JoinSet::new();
         let unconfirmed = Arc::new(Semaphore::new(MAX_UNCONFIRMED));
         let mut tick = interval(self.config.lease() / 6);
@@ -158,7 +170,8 @@ impl Context {
         loop {
             tokio::select! {
                 request = queue.recv() => match request {
-                    Some(request) => self.end(request, &unconfirmed, &mut tasks),
+                    Some(Request::Call(call)) => drop(tokio::spawn(call)),
+                    Some(Request::End(request)) => self.end(request, &unconfirmed, &mut tasks),
                     None => break,
                 },
                 _ = tick.tick() => self.renew(&mut tasks),
@@ -285,19 +298,10 @@ impl Context {
         }
     }
 
-    /// Makes a call under the deadline, on the thread that this runs on.
-    async fn call<T: Send + 'static>(&self, call: Call<T>) -> Result<T, StoreError> {
-        self.call_on(&Handle::current(), call).await
-    }
-
     /// Makes a call under the deadline, in a task of its own: a store that panics has failed.
-    async fn call_on<T: Send + 'static>(
-        &self,
-        runtime: &Handle,
-        call: Call<T>,
-    ) -> Result<T, StoreError> {
+    async fn call<T: Send + 'static>(&self, call: Call<T>) -> Result<T, StoreError> {
         let deadline = self.config.deadline();
-        match runtime.spawn(deadline::within(deadline, call)).await {
+        match tokio::spawn(deadline::within(deadline, call)).await {
             Ok(Ok(result)) => result.map_err(StoreError::Failed),
             Ok(Err(_)) => Err(StoreError::Timeout { deadline }),
             Err(panic) => Err(StoreError::Failed(Box::new(panic))),

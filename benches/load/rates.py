@@ -43,14 +43,14 @@ def rates(rounds, seconds):
             for key in ["rate", "p50", "p99"]:
                 pairs = zip(samples[name], samples[group[0]])
                 row[key] = spread([own[key] for own in samples[name]])["median"]
-                row[f"{key}_to_bare"] = spread([own[key] / bare[key] for own, bare in pairs])
+                row[f"{key}_ratio"] = spread([own[key] / bare[key] for own, bare in pairs])
             rows.append(row)
     return rows, faults
 
 
 def show(rows):
     ratio = lambda of: "{median:.2f} ({low:.2f} - {high:.2f})".format(**of)
-    print(f"{'':18} {'requests/s':>10} {'to bare':>21} {'p50 ms':>7} {'to bare':>21} {'p99 ms':>7} {'to bare':>21}")
+    print(f"{'':18} {'requests/s':>10} {'ratio':>21} {'p50 ms':>7} {'ratio':>21} {'p99 ms':>7} {'ratio':>21}")
     for row in rows:
-        print(f"{row['receiver']:18} {row['rate']:10.0f} {ratio(row['rate_to_bare']):>21} {row['p50']:7.2f} {ratio(row['p50_to_bare']):>21}"
-              f" {row['p99']:7.2f} {ratio(row['p99_to_bare']):>21}")
+        print(f"{row['receiver']:18} {row['rate']:10.0f} {ratio(row['rate_ratio']):>21} {row['p50']:7.2f} {ratio(row['p50_ratio']):>21}"
+              f" {row['p99']:7.2f} {ratio(row['p99_ratio']):>21}")

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -25,9 +26,20 @@ def signed(body, secret=SECRET, age=0):
     return {"Content-Type": "application/json", "X-AgentMail-Timestamp": timestamp, "X-AgentMail-Signature": f"v1={mac}"}
 
 
-def head(headers):
-    lines = [f"POST {PATH} HTTP/1.1", "Host: localhost"] + [f"{name}: {value}" for name, value in headers.items()]
+def head(headers, path=PATH):
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost"] + [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines + ["", ""]).encode()
+
+
+def unique(number, path=PATH):
+    """Returns deliveries of mails that are all different, with bodies of 500 bytes."""
+    requests = []
+    for _ in range(number):
+        message = secrets.token_hex(8)
+        body = f'{{"type":"mail.received","agent_id":"agent-{message[0]}","message_id":"m-{message}","subject":"'
+        body = f'{body:x<498}"}}'.encode()
+        requests.append(head(signed(body) | {"Content-Length": len(body)}, path) + body)
+    return requests
 
 
 def status(connection):

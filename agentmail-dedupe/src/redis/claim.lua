@@ -1,4 +1,5 @@
 -- KEYS: the key. ARGV: the owner, the lease in milliseconds.
+-- Called for a key that exists. It may be absent again, or that of this owner.
 -- Returns 0 if the claim is granted, 1 if the key is handled, 2 if another owner has claimed it.
 local value = redis.call('GET', KEYS[1])
 local claimed = 'claimed:' .. ARGV[1]

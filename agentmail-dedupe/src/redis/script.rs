@@ -39,59 +39,80 @@ impl Script {
     }
 
     pub(super) fn call(&self, key: String) -> Call<'_> {
-        Call { script: self, key, arguments: Vec::new(), wait: None }
+        Call::new(Command::Script(self), key)
     }
 }
 
-/// A call of a script.
+/// A call that touches one key.
 pub(super) struct Call<'a> {
-    script: &'a Script,
+    command: Command<'a>,
     key: String,
     arguments: Vec<String>,
     wait: Option<Wait>,
 }
 
-/// The result of a script.
+enum Command<'a> {
+    Set,
+    Script(&'a Script),
+}
+
+/// The result of a call.
 pub(super) struct Reply<T> {
     pub(super) value: T,
     /// How many replicas have the write, for a call that waits for them.
     pub(super) replicas: Option<usize>,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    /// Sets a key that is absent, and returns whether it was.
+    pub(super) fn set_if_absent(key: String, value: String, millis: u64) -> Self {
+        Self::new(Command::Set, key).arg(value).arg("NX").arg("PX").arg(millis)
+    }
+
+    fn new(command: Command<'a>, key: String) -> Self {
+        Self { command, key, arguments: Vec::new(), wait: None }
+    }
+
     pub(super) fn arg(mut self, argument: impl ToString) -> Self {
         self.arguments.push(argument.to_string());
         self
     }
 
-    /// Waits for replicas after the script.
+    /// Waits for replicas after the call.
     pub(super) fn wait(self, wait: Option<Wait>) -> Self {
         Self { wait, ..self }
     }
 
-    /// Calls the script by its hash: one round trip. A server that does not know the hash gets the
-    /// source. The client's `Script` would load it on each node of a cluster, also on those that
-    /// are down.
+    /// Makes the call: one round trip. A script is called by its hash, and a server that does not
+    /// know the hash gets the source. The client's `Script` would load it on each node of a
+    /// cluster, also on those that are down.
     pub(super) async fn run<T: FromRedisValue>(
         &self,
         connection: &mut (impl ConnectionLike + Send),
     ) -> RedisResult<Reply<T>> {
-        match self.send("EVALSHA", &self.script.hash, connection).await {
+        let script = match self.command {
+            Command::Set => return self.send(redis::cmd("SET"), connection).await,
+            Command::Script(script) => script,
+        };
+        let mut by_hash = redis::cmd("EVALSHA");
+        by_hash.arg(&*script.hash).arg(1);
+        match self.send(by_hash, connection).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                self.send("EVAL", self.script.source, connection).await
+                let mut by_source = redis::cmd("EVAL");
+                by_source.arg(script.source).arg(1);
+                self.send(by_source, connection).await
             }
             result => result,
         }
     }
 
+    /// Sends a command with the key and the arguments.
     async fn send<T: FromRedisValue>(
         &self,
-        name: &str,
-        script: &str,
+        mut command: Cmd,
         connection: &mut (impl ConnectionLike + Send),
     ) -> RedisResult<Reply<T>> {
-        let mut command = Cmd::new();
-        command.arg(name).arg(script).arg(1).arg(&self.key).arg(&self.arguments);
+        command.arg(&self.key).arg(&self.arguments);
         let Some(wait) = self.wait else {
             return Ok(Reply { value: command.query_async(connection).await?, replicas: None });
         };

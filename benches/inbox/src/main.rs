@@ -6,13 +6,12 @@
 //! inbox_bench count FOLDER NUMBER   # 64 waiting: stores this many, for a count of the syncs
 //! inbox_bench fill FILE ROWS        # a file with this many messages that are done
 //! inbox_bench rows SMALL LARGE      # two such files
-//! inbox_bench sign NUMBER FILE      # deliveries for wrk
 //! ```
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "it is a report")]
 
-mod deliveries;
 mod disk;
+mod message;
 mod rows;
 mod waiting;
 
@@ -30,7 +29,6 @@ async fn main() -> Result<(), BoxError> {
         ["count", folder, number] => waiting::count(Path::new(folder), number.parse()?).await,
         ["fill", file, rows] => rows::fill(Path::new(file), rows.parse()?).await,
         ["rows", small, large] => rows::compare(Path::new(small), Path::new(large)).await,
-        ["sign", number, file] => deliveries::sign(number.parse()?, Path::new(file)),
         _ => Err("unknown arguments".into()),
     }
 }

@@ -5,7 +5,7 @@ use std::{
 
 use agentmail_inbox::{InboxStore, SqliteStore, Take, TakeToken, rusqlite::Connection};
 
-use crate::{BoxError, deliveries::message, disk, median, waiting};
+use crate::{BoxError, disk, median, message::message, waiting};
 
 /// How many messages wait in each file.
 const WAITING: u32 = 20_000;

@@ -7,7 +7,7 @@ use std::{
 use agentmail_inbox::{InboxStore, NewMessage, SqliteStore, rusqlite::Connection};
 use tokio::task::{self, JoinSet};
 
-use crate::{BoxError, deliveries::message, disk, median};
+use crate::{BoxError, disk, median, message::message};
 
 const AT_ONCE: usize = 64;
 
