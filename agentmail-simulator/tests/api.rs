@@ -59,6 +59,13 @@ async fn a_wrong_request_gets_a_400_that_names_the_field() {
         ("no fault", "PUT", "/faults", json!({"probability": 1.0}), Some("fault")),
         ("an unknown fault", "PUT", "/faults", json!({"fault": "rain"}), Some("fault")),
         (
+            "a seed that JavaScript cannot read exactly",
+            "PUT",
+            "/faults",
+            json!({"fault": "stale", "seed": 1_u64 << 53}),
+            Some("seed"),
+        ),
+        (
             "a probability above 1",
             "PUT",
             "/faults",

@@ -33,8 +33,9 @@ pub(super) struct FaultSettings {
     #[serde(default = "always")]
     #[schema(minimum = 0, maximum = 1)]
     probability: f64,
-    /// Default: 0.
+    /// At most 2^53 - 1, which JavaScript reads exactly. Default: 0.
     #[serde(default)]
+    #[schema(minimum = 0, maximum = 9007199254740991_u64)]
     seed: u64,
     /// Limits the fault to so many first attempts of each delivery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,6 +47,9 @@ pub(super) struct FaultSettings {
 pub(super) struct Faults {
     faults: Vec<FaultSettings>,
 }
+
+/// As in the schema.
+const MAX_SEED: u64 = (1 << 53) - 1;
 
 /// Lists the agent's faults.
 #[utoipa::path(
@@ -75,6 +79,9 @@ pub(super) async fn put(
     let FaultSettings { fault, probability, seed, first_attempts } = settings;
     if !(0.0..=1.0).contains(&probability) {
         return Err(Problem::field("probability", "is not a number from 0 to 1"));
+    }
+    if seed > MAX_SEED {
+        return Err(Problem::field("seed", "is larger than 9007199254740991"));
     }
     let mut plan = FaultPlan::new(fault).with_probability(probability).with_seed(seed);
     if let Some(attempts) = first_attempts {

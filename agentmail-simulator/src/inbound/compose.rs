@@ -61,6 +61,9 @@ impl InboundMail {
     }
 }
 
+/// In characters, as in the schema.
+const MAX_SUBJECT: usize = 10_000;
+
 /// Makes a raw message (RFC 5322).
 pub(crate) fn compose(mail: InboundMail, agent_id: &str, at: Time) -> Result<Vec<u8>, Problem> {
     let to = mail.to.unwrap_or_else(|| format!("{agent_id}@agentmail.invalid"));
@@ -71,6 +74,9 @@ pub(crate) fn compose(mail: InboundMail, agent_id: &str, at: Time) -> Result<Vec
         .to(to)
         .date(i64::try_from(unix_seconds(at)).unwrap_or(i64::MAX));
     if let Some(subject) = mail.subject {
+        if subject.chars().count() > MAX_SUBJECT {
+            return Err(Problem::field("subject", "has more than 10,000 characters"));
+        }
         if subject.chars().any(char::is_control) {
             return Err(Problem::field("subject", "has a control character"));
         }
@@ -120,7 +126,8 @@ mod tests {
 
     #[test]
     fn a_composed_mail_has_its_sender_and_its_subject() {
-        for subject in [None, Some("Hello"), Some("Séance 😀"), Some(&"long ".repeat(100) as &str)]
+        for subject in
+            [None, Some("Hello"), Some("Séance 😀"), Some(&"long ".repeat(MAX_SUBJECT / 5) as &str)]
         {
             let raw = compose(mail("user@example.com", subject), "my-agent", at()).unwrap();
 
@@ -140,6 +147,7 @@ mod tests {
             ("from", mail("user", None)),
             ("from", mail("a@b>, <c@d", None)),
             ("subject", mail("user@example.com", Some("a\r\nX-Injected: 1"))),
+            ("subject", mail("user@example.com", Some(&"é".repeat(MAX_SUBJECT + 1)))),
         ] {
             let refused = compose(mail, "my-agent", at()).unwrap_err();
 
