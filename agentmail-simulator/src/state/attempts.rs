@@ -41,7 +41,10 @@ impl State {
                 settle(delivery, DeliveryState::Delivered, None);
             } else if delivery.attempts_in_round >= retry.attempts() {
                 let attempts = delivery.attempts_in_round;
-                let reason = format!("{attempts} attempts failed; the last one: {failure}");
+                let reason = match attempts {
+                    1 => format!("the attempt failed: {failure}"),
+                    _ => format!("{attempts} attempts failed; the last one: {failure}"),
+                };
                 settle(delivery, DeliveryState::Dead, Some(reason));
             } else {
                 let key = AttemptKey {
