@@ -179,6 +179,32 @@ fn a_command_that_needs_a_secret_says_how_to_give_it() {
 }
 
 #[test]
+fn without_a_secret_an_explanation_says_only_that() {
+    let genuine = File::new("no-secret.http", &request(MAIL, MAIL));
+
+    let run = cli(&["explain", genuine.path()]).without_secret().run();
+
+    assert_eq!(run.code, 2, "{run:?}");
+    assert!(run.stdout.starts_with("not checked: there is no secret: set WEBHOOK"), "{run:?}");
+    assert!(!run.stdout.contains("compare the secret"), "{run:?}");
+}
+
+#[test]
+fn a_response_that_was_not_expected_comes_with_the_next_step() {
+    let (_runtime, address) = receiver();
+    for (url, secret, step) in [
+        (format!("http://{address}/agentmail/webhook"), "another secret", "`doctor --deliver`"),
+        (format!("http://{address}/nothing"), SECRET, "no receiver at this path"),
+        (format!("https://{address}/agentmail/webhook"), SECRET, "does not speak TLS"),
+        (format!("{address}/agentmail/webhook"), SECRET, "a URL is, for example, http://"),
+    ] {
+        let run = cli(&["send", &url]).secret(secret).run();
+        assert_ne!(run.code, 0, "{url}");
+        assert!(run.stderr.contains(step), "{url}: {run:?}");
+    }
+}
+
+#[test]
 fn a_secret_as_an_argument_is_refused_and_not_repeated() {
     for arguments in [
         &["send", "http://127.0.0.1:1/", "--secret", "hush"][..],

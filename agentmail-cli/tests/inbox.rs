@@ -102,13 +102,32 @@ async fn reconcile_prints_what_the_inbox_does_not_have() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_done_is_redriven_only_by_its_state() {
+    let folder = Folder::new("done");
+    let inbox = inbox(&folder.db()).await;
+
+    let (code, stdout, _) = folder.run(&["redrive", "--agent", "my-agent"]);
+    assert_eq!((code, stdout.as_str()), (0, "redriven: 1\n"));
+    assert_eq!(inbox.counts().await.unwrap().of(State::Done), 1);
+
+    let (code, _, stderr) = folder.run(&["redrive", "--id", "1"]);
+    assert_eq!((code, stderr.contains("message 1 is done")), (4, true), "{stderr}");
+    let (code, stdout, _) = folder.run(&["redrive", "--id", "1", "--state", "done"]);
+    assert_eq!((code, stdout.as_str()), (0, "redriven: 1\n"));
+    assert_eq!(inbox.counts().await.unwrap().of(State::Done), 0);
+}
+
+#[tokio::test]
 async fn what_cannot_be_done_has_a_reason_and_an_exit_code() {
     let folder = Folder::new("errors");
     let _inbox = inbox(&folder.db()).await;
     for (arguments, code, sentence) in [
         (&["list", "--db", "no-such.db"][..], 4, "no-such.db"),
         (&["show", "99"], 4, "no message 99"),
+        (&["show", "msg-1"], 2, "expected the number"),
         (&["redrive"], 2, "say which messages"),
+        (&["redrive", "--id", "99"], 4, "no message 99"),
+        (&["give-up", "--id", "1", "--reason", "x"], 4, "message 1 is done"),
         (&["give-up", "--reason", "x"], 2, "say which messages"),
         (&["give-up", "--id", "1"], 2, "--reason"),
         (&["list", "--state", "dying"], 2, "dying"),

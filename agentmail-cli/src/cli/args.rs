@@ -13,7 +13,7 @@ const AFTER: &str = "\
 Exit codes:
   0  as expected
   1  the receiver refuses, or the signature does not verify
-  2  the command line is wrong
+  2  the command line is wrong, or `explain` has no secret
   3  the receiver cannot be reached, or does not respond
   4  a file or another input cannot be used
 
@@ -67,18 +67,19 @@ pub(super) enum Command {
 
 #[cfg(feature = "inbox")]
 const INBOX: &str = "\
-The receiver may use the inbox at the same time.
+The receiver may use the inbox at the same time. It takes redriven messages without a restart.
 The exit code of reconcile is 1 if a message is missing or a line cannot be read.
 
 Examples:
   agentmail-webhook inbox stats
   agentmail-webhook inbox list --state dead
-  agentmail-webhook inbox redrive --state dead --agent my-agent";
+  agentmail-webhook inbox redrive --agent my-agent --by alice";
 
 const SEND: &str = "\
 Examples:
   agentmail-webhook send http://127.0.0.1:8080/agentmail/webhook
-  agentmail-webhook send http://127.0.0.1:8080/agentmail/webhook --set subject='My own mail'
+  agentmail-webhook send http://127.0.0.1:8080/agentmail/webhook --set subject='My own mail' \\
+    --set sender=me@example.com --set message_id=msg-1
   agentmail-webhook send http://127.0.0.1:8080/agentmail/webhook --body mail.json
   agentmail-webhook send http://127.0.0.1:8080/agentmail/webhook --fault forged
   agentmail-webhook send http://127.0.0.1:8080/agentmail/webhook --capture 1.json --resign
@@ -105,7 +106,8 @@ pub(super) struct SendArgs {
     #[arg(long, requires = "capture", conflicts_with_all = ["fault", "set"])]
     pub(super) as_is: bool,
 
-    /// Set a field of the payload, for example `subject='My own mail'`; may be repeated
+    /// Set a field of the payload; may be repeated. The fields are those of the vendor's guide:
+    /// `agent_id`, `message_id`, `sender`, `subject`, `sender_verified`, ...
     #[arg(long, value_name = "FIELD=VALUE", value_parser = field)]
     pub(super) set: Vec<(String, String)>,
 

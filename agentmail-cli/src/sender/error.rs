@@ -48,9 +48,23 @@ impl SendError {
             ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
                 Self::unreachable("the connection was refused: is the receiver running?")
             }
+            ureq::Error::Io(error) if is_not_tls(&error) => {
+                Self::no_response("the server does not speak TLS: does its URL begin with http://?")
+            }
             other => Self::no_response(other),
         }
     }
+}
+
+#[cfg(feature = "tls")]
+fn is_not_tls(error: &std::io::Error) -> bool {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    matches!(cause, Some(rustls::Error::InvalidMessage(_)))
+}
+
+#[cfg(not(feature = "tls"))]
+const fn is_not_tls(_: &std::io::Error) -> bool {
+    false
 }
 
 impl fmt::Display for SendError {

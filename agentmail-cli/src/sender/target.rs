@@ -15,8 +15,10 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn parse(url: &str) -> Result<Self, SendError> {
-        let uri: Uri =
-            url.parse().map_err(|error| SendError::request(format!("{url}: {error}")))?;
+        let uri: Uri = url.parse().map_err(|error| {
+            let example = "a URL is, for example, http://127.0.0.1:8080/agentmail/webhook";
+            SendError::request(format!("{url}: {error}; {example}"))
+        })?;
         let is_https = match uri.scheme_str() {
             Some("http") => false,
             Some("https") => true,

@@ -197,7 +197,8 @@ impl Kind {
             ),
             Self::BodyReserialised => (
                 "body_reserialised",
-                "verify the raw body: no proxy, gateway or body parser may read it before",
+                "verify the bytes as they arrived: no body parser, proxy or gateway may write them \
+                 again",
             ),
             Self::ContentEncoding => (
                 "content_encoding",

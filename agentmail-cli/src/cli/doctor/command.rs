@@ -39,5 +39,8 @@ pub(in crate::cli) fn run(arguments: &DoctorArgs, output: &Output) -> Result<Exi
         let oversized = Oversized { target: &target, trust: &trust, timeout };
         clock::check(&oversized, &basics, accepted, &mut report)?;
     }
+    if basics.refuses && !arguments.deliver {
+        report.note("secret", "not compared with the receiver's: that needs --deliver");
+    }
     Ok(report.exit())
 }

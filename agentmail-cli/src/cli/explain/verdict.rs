@@ -1,6 +1,6 @@
 use agentmail_receive::{
     SecretText,
-    diagnosis::{Certainty, Diagnosis, DiagnosisBudget, DiagnosisSecrets},
+    diagnosis::{Cause, Certainty, Diagnosis, DiagnosisBudget, DiagnosisSecrets},
 };
 use agentmail_verify::{Event, SecretError, UnixTime, Verifier, VerifyError, from_json};
 use serde::Serialize;
@@ -9,6 +9,7 @@ use super::request::ParsedRequest;
 use crate::cli::{
     exit::Exit,
     output::{BAD, GOOD, Output, UNSURE, plain},
+    secret_args::VARIABLE,
 };
 
 /// Whether a request verifies, and why not. `--json` writes it.
@@ -55,7 +56,7 @@ impl Verdict {
         let checked = match (&headers, &secret) {
             (Err(error), _) => Err(refused(*error)),
             (_, None) => {
-                Err((None, "no secret was given, so the signature was not checked".into()))
+                Err((None, format!("there is no secret: set {VARIABLE}, or use --secret-file")))
             }
             (_, Some(Err(error))) => Err((Some("secret"), no_receiver(*error))),
             (Ok(headers), Some(Ok(secret))) => Verifier::new(secret.clone())
@@ -86,7 +87,8 @@ impl Verdict {
     pub(in crate::cli) const fn exit(&self) -> Exit {
         match self.verdict {
             Kind::Verified => Exit::AsExpected,
-            Kind::Refused | Kind::NotChecked => Exit::Refused,
+            Kind::Refused => Exit::Refused,
+            Kind::NotChecked => Exit::Usage,
         }
     }
 
@@ -120,7 +122,11 @@ impl Verdict {
         if self.is_verified() {
             return;
         }
-        for cause in self.diagnosis.causes() {
+        // Without a secret, "unknown" says nothing about the request.
+        let says_something = |cause: &&Cause| {
+            self.verdict != Kind::NotChecked || cause.certainty() != Certainty::Unknown
+        };
+        for cause in self.diagnosis.causes().iter().filter(says_something) {
             let style = match cause.certainty() {
                 Certainty::Proven => BAD,
                 _ => UNSURE,

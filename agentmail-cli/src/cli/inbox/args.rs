@@ -32,7 +32,8 @@ pub(super) enum InboxCommand {
 
     /// Print a message with its body, in which personal text is masked
     Show {
-        /// The id that `list` prints
+        /// The number that `list` prints first
+        #[arg(value_parser = row)]
         id: i64,
 
         /// Print the body as it is, with the sender and the subject of the mail
@@ -40,12 +41,14 @@ pub(super) enum InboxCommand {
         unmasked: bool,
     },
 
-    /// Let messages be tried again, with all their attempts
+    /// Let dead messages be tried again, with all their attempts
+    ///
+    /// Messages that are done are worked on again only with `--state done`.
     Redrive {
         #[command(flatten)]
         filter: FilterArgs,
 
-        /// Who does it; the row keeps the name
+        /// Who does it; the row keeps the name. Needed where USER is not set
         #[arg(long, value_name = "NAME", env = "USER")]
         by: String,
     },
@@ -85,8 +88,8 @@ pub(super) struct FilterArgs {
     #[arg(long, value_name = "STATE", value_parser = states())]
     state: Option<String>,
 
-    /// The message with this id
-    #[arg(long, value_name = "ID")]
+    /// The message with this number, which `list` prints first
+    #[arg(long, value_name = "ID", value_parser = row)]
     id: Option<i64>,
 
     /// Messages of this agent
@@ -96,6 +99,10 @@ pub(super) struct FilterArgs {
     /// Events with this type
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
+}
+
+fn row(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| "expected the number that `inbox list` prints first".to_owned())
 }
 
 fn states() -> PossibleValuesParser {
@@ -130,5 +137,16 @@ impl FilterArgs {
             return Ok(self.filter());
         }
         Err(Failure::usage("say which messages: --state, --id, --agent or --type"))
+    }
+
+    /// Returns the filter of a redrive: dead messages, unless another state is given. A message
+    /// that is done must not be worked on again by accident.
+    pub(super) fn redriven(&self) -> Result<Filter, Failure> {
+        let filter = self.narrow()?;
+        Ok(if self.state.is_some() { filter } else { filter.with_state(State::Dead) })
+    }
+
+    pub(super) const fn id(&self) -> Option<i64> {
+        self.id
     }
 }

@@ -57,12 +57,18 @@ async fn command(inbox: &Inbox, command: &InboxCommand, output: &Output) -> Done
                 false => output.line(&masked(&shown.body).to_string()),
             }
         }
-        InboxCommand::Redrive { filter, by } => match filter.narrow() {
-            Ok(filter) => changed("redriven", inbox.redrive(filter, by).await?, output),
+        InboxCommand::Redrive { filter: which, by } => match which.redriven() {
+            Ok(filter) => {
+                let messages = inbox.redrive(filter, by).await?;
+                return change(inbox, "redriven", messages, which.id(), output).await;
+            }
             Err(failure) => return Ok(Err(failure)),
         },
-        InboxCommand::GiveUp { filter, reason } => match filter.narrow() {
-            Ok(filter) => changed("given_up", inbox.give_up(filter, reason).await?, output),
+        InboxCommand::GiveUp { filter: which, reason } => match which.narrow() {
+            Ok(filter) => {
+                let messages = inbox.give_up(filter, reason).await?;
+                return change(inbox, "given_up", messages, which.id(), output).await;
+            }
             Err(failure) => return Ok(Err(failure)),
         },
         InboxCommand::Prune { done_days, dead_days } => {
@@ -155,6 +161,25 @@ async fn reconcile(inbox: &Inbox, file: &Path, output: &Output) -> Done {
         true => Exit::AsExpected,
         false => Exit::Refused,
     }))
+}
+
+/// Prints how many messages were changed. It is a failure if one was meant, and none was changed.
+async fn change(
+    inbox: &Inbox,
+    what: &'static str,
+    messages: u64,
+    id: Option<i64>,
+    output: &Output,
+) -> Done {
+    if let (0, Some(id)) = (messages, id) {
+        let reason = match inbox.show(RowId::new(id)).await? {
+            Some(shown) => format!("message {id} is {}; see --state", shown.row.state),
+            None => format!("the inbox has no message {id}"),
+        };
+        return Ok(Err(Failure::input(reason)));
+    }
+    changed(what, messages, output);
+    Ok(Ok(Exit::AsExpected))
 }
 
 /// Prints how many messages were changed.

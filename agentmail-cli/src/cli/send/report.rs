@@ -47,7 +47,12 @@ impl Sent {
         let space = if body.is_empty() { "" } else { " " };
         output.line(&format!("{style}{}{style:#}{space}{body}", self.status));
         if !self.as_expected {
-            output.note(&format!("expected {}", self.expected));
+            let hint = match (self.expected, self.status) {
+                ("2xx", 403) => ": does the receiver have the same secret? See `doctor --deliver`",
+                ("2xx", 404) => ": there is no receiver at this path",
+                _ => "",
+            };
+            output.note(&format!("expected {}{hint}", self.expected));
         }
     }
 }
