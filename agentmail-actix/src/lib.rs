@@ -45,16 +45,20 @@ pub use agentmail_receive::CachedLookup;
 #[cfg(feature = "diagnose")]
 #[doc(inline)]
 pub use agentmail_receive::diagnosis;
+#[cfg(feature = "metrics")]
+#[doc(inline)]
+pub use agentmail_receive::metrics;
+#[doc(inline)]
+pub use agentmail_receive::{
+    Accepted, EventRead, LookedUp, LookupOutcome, MessageKey, Observer, Refusal, RefusalResponse,
+    Refused, SecretFile, Source, Tenant, WebhookConfig, path_segment,
+};
 #[cfg(feature = "cache")]
 #[doc(inline)]
 pub use agentmail_receive::{CacheConfig, LookupStats};
 #[cfg(feature = "diagnose")]
 #[doc(inline)]
 pub use agentmail_receive::{DiagnosisConfig, SecretText};
-#[doc(inline)]
-pub use agentmail_receive::{
-    MessageKey, Refusal, RefusalResponse, SecretFile, Source, Tenant, WebhookConfig, path_segment,
-};
 #[doc(inline)]
 pub use agentmail_verify::{
     Clock, ClockFn, Event, EventTime, Label, LabelError, MailReceived, PayloadError, Receipt,

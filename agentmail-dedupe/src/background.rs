@@ -20,6 +20,7 @@ use crate::{
     deadline,
     error::StoreError,
     key::ClaimKey,
+    observer::{StoreCall, StoreOp},
     owner::Owner,
     store::{AnyStore, Call, LeaseState},
     telemetry::Telemetry,
@@ -100,6 +101,15 @@ impl Background {
 
     pub(crate) fn telemetry(&self) -> &Telemetry {
         &self.context.telemetry
+    }
+
+    /// Makes a call, and reports it to the observers.
+    pub(crate) async fn observed<T: Send + 'static>(
+        &self,
+        op: StoreOp,
+        call: Call<T>,
+    ) -> Result<T, StoreError> {
+        self.context.observed(op, self.call(call)).await
     }
 
     /// Makes a call. If it may have to wait, it runs on the thread, under the deadline.
@@ -230,7 +240,7 @@ impl Context {
     async fn renew_one(&self, owner: Owner, key: ClaimKey) {
         let renewed_at = Instant::now();
         let renew = Arc::clone(&self.store).renew(key, owner, self.config.lease());
-        match self.call(renew).await {
+        match self.observed(StoreOp::Renew, self.call(renew)).await {
             Ok(LeaseState::Held) => {
                 if let Some(lease) = self.leases.lock().get_mut(&owner) {
                     lease.renewed_at = renewed_at;
@@ -255,7 +265,7 @@ impl Context {
         loss_counted: bool,
     ) {
         let complete = || Arc::clone(&self.store).complete(key, owner, retention);
-        match self.retry(lease_end, complete).await {
+        match self.retry(StoreOp::Complete, lease_end, complete).await {
             Some(LeaseState::Held) => self.telemetry.completed(),
             Some(LeaseState::Lost) if loss_counted => {}
             Some(LeaseState::Lost) => self.telemetry.lost_at_completion(key),
@@ -266,7 +276,8 @@ impl Context {
     /// Releases a claim, and returns whether the store has responded. If not, the lease ends by
     /// itself.
     async fn release(&self, key: ClaimKey, owner: Owner, lease_end: Instant) -> bool {
-        self.retry(lease_end, || Arc::clone(&self.store).release(key, owner)).await.is_some()
+        let release = || Arc::clone(&self.store).release(key, owner);
+        self.retry(StoreOp::Release, lease_end, release).await.is_some()
     }
 
     async fn release_unconfirmed(
@@ -282,12 +293,13 @@ impl Context {
     /// Repeats a call until it succeeds or the lease ends.
     async fn retry<T: Send + 'static>(
         &self,
+        op: StoreOp,
         lease_end: Instant,
         call: impl Fn() -> Call<T>,
     ) -> Option<T> {
         let mut pause = Duration::from_millis(50);
         loop {
-            if let Ok(outcome) = self.call(call()).await {
+            if let Ok(outcome) = self.observed(op, self.call(call())).await {
                 return Some(outcome);
             }
             if Instant::now() + pause >= lease_end {
@@ -296,6 +308,23 @@ impl Context {
             sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(2));
         }
+    }
+
+    /// Reports a call to the observers when it has ended.
+    async fn observed<T>(
+        &self,
+        op: StoreOp,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let observers = self.telemetry.observers();
+        if !observers.is_on() {
+            return call.await;
+        }
+        let started = Instant::now();
+        let result = call.await;
+        let (store, duration) = (self.store.name(), started.elapsed());
+        observers.store_call(&StoreCall { store, op, duration, succeeded: result.is_ok() });
+        result
     }
 
     /// Makes a call under the deadline, in a task of its own: a store that panics has failed.

@@ -15,7 +15,7 @@ use crate::{
     key::ClaimKey,
     lease::Lease,
     store::{AnyStore, ClaimStore},
-    telemetry::{DedupeStats, Telemetry},
+    telemetry::{DedupeStats, Instrument, Span, Telemetry},
 };
 
 /// A handle that claims messages in a [`ClaimStore`], and renews the claims on a thread of its own.
@@ -60,8 +60,8 @@ impl Claims {
         Self {
             shared: Arc::new(Shared {
                 store: Arc::new(store),
+                telemetry: Arc::new(Telemetry::new(config.observers().clone())),
                 config,
-                telemetry: Arc::default(),
                 tracker: TaskTracker::new(),
                 background: OnceLock::new(),
             }),
@@ -118,22 +118,8 @@ impl Claims {
     ///   a claim that is not in the store. If the store granted the claim too late
     ///   ([`LeaseExpired`](StoreError::LeaseExpired)), the result is always this error.
     pub async fn claim(&self, key: ClaimKey, fresh_for: Duration) -> Result<Claim, ClaimError> {
-        let token = self.shared.tracker.token();
-        let telemetry = &self.shared.telemetry;
-        match self.lease(key, fresh_for, token.clone()).await {
-            Ok(lease) => {
-                telemetry.claimed();
-                Ok(Claim::new(key, Some(lease), token))
-            }
-            Err(ClaimError::Unavailable(error)) if self.handles_unclaimed_after(&error) => {
-                telemetry.unclaimed(key, &error);
-                Ok(Claim::new(key, None, token))
-            }
-            Err(error) => {
-                telemetry.refused(key, &error);
-                Err(error)
-            }
-        }
+        let span = Telemetry::span(key);
+        self.claim_in(&span, key, fresh_for).instrument(span.clone()).await
     }
 
     /// Forgets that a message was handled, so that its next copy is handled again: for example
@@ -172,6 +158,30 @@ impl Claims {
         &self.shared.config
     }
 
+    async fn claim_in(
+        &self,
+        span: &Span,
+        key: ClaimKey,
+        fresh_for: Duration,
+    ) -> Result<Claim, ClaimError> {
+        let token = self.shared.tracker.token();
+        let telemetry = &self.shared.telemetry;
+        match self.lease(key, fresh_for, token.clone()).await {
+            Ok(lease) => {
+                telemetry.claimed(span);
+                Ok(Claim::new(key, Some(lease), token))
+            }
+            Err(ClaimError::Unavailable(error)) if self.handles_unclaimed_after(&error) => {
+                telemetry.unclaimed(span, key, &error);
+                Ok(Claim::new(key, None, token))
+            }
+            Err(error) => {
+                telemetry.refused(span, key, &error);
+                Err(error)
+            }
+        }
+    }
+
     async fn lease(
         &self,
         key: ClaimKey,
@@ -194,8 +204,8 @@ impl Claims {
             return Ok(background);
         }
         let (store, telemetry) = (Arc::clone(&shared.store), Arc::clone(&shared.telemetry));
-        let background =
-            Background::start(store, shared.config, telemetry).map_err(StoreError::Thread)?;
+        let background = Background::start(store, shared.config.clone(), telemetry)
+            .map_err(StoreError::Thread)?;
         // Of two that start at once, the second stops at once.
         Ok(shared.background.get_or_init(|| Arc::new(background)))
     }

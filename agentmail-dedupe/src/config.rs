@@ -1,4 +1,6 @@
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
+
+use crate::observer::{Observer, Observers};
 
 /// Settings for [`Claims`](crate::Claims): how long claims and records last, and what happens when
 /// the store is down.
@@ -23,13 +25,15 @@ use std::{error::Error, fmt, time::Duration};
 /// | [`with_retention`](Self::with_retention) | 3 days |
 /// | [`with_deadline`](Self::with_deadline) | 2 seconds |
 /// | [`danger_handle_unclaimed`](Self::danger_handle_unclaimed) | off |
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// | [`with_observer`](Self::with_observer) | none |
+#[derive(Debug, Clone)]
 #[must_use]
 pub struct ClaimsConfig {
     lease: Duration,
     retention: Duration,
     deadline: Duration,
     handles_unclaimed: bool,
+    observers: Observers,
 }
 
 impl ClaimsConfig {
@@ -50,13 +54,13 @@ impl ClaimsConfig {
     ///
     /// If a copy of the message can arrive after that time, the message is remembered for longer:
     /// see [`Claims::claim`](crate::Claims::claim).
-    pub const fn with_retention(self, retention: Duration) -> Self {
+    pub fn with_retention(self, retention: Duration) -> Self {
         Self { retention, ..self }
     }
 
     /// Sets how long a call of the store may take. If this is longer than a sixth of the lease, the
     /// call may take a sixth of the lease.
-    pub const fn with_deadline(self, deadline: Duration) -> Self {
+    pub fn with_deadline(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
     }
 
@@ -65,8 +69,13 @@ impl ClaimsConfig {
     /// **While the store is down, each copy of a message is handled.** Use this only if the handler
     /// is safe to repeat, and if a message that is handled late is worse than one that is handled
     /// twice. Each such message is logged and [counted](crate::DedupeStats::unclaimed).
-    pub const fn danger_handle_unclaimed(self) -> Self {
+    pub fn danger_handle_unclaimed(self) -> Self {
         Self { handles_unclaimed: true, ..self }
+    }
+
+    /// Sets an [`Observer`], which gets each outcome.
+    pub fn with_observer(self, observer: Arc<dyn Observer>) -> Self {
+        Self { observers: Observers::new(observer), ..self }
     }
 
     /// Returns how long a claim lasts if it is not renewed.
@@ -94,6 +103,10 @@ impl ClaimsConfig {
         self.handles_unclaimed
     }
 
+    pub(crate) const fn observers(&self) -> &Observers {
+        &self.observers
+    }
+
     /// Returns how long to remember a message of which a copy can arrive for `fresh_for`.
     pub(crate) fn retention_for(&self, fresh_for: Duration) -> Duration {
         // A minute more, because the clocks of two machines differ.
@@ -109,6 +122,7 @@ impl Default for ClaimsConfig {
             retention: Duration::from_secs(3 * 24 * 3_600),
             deadline: Duration::from_secs(2),
             handles_unclaimed: false,
+            observers: Observers::default(),
         }
     }
 }

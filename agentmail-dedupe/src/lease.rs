@@ -9,6 +9,7 @@ use crate::{
     background::{Background, End, EndRequest},
     error::{ClaimError, StoreError},
     key::ClaimKey,
+    observer::StoreOp,
     owner::Owner,
     store::{ClaimOutcome, LeaseState},
 };
@@ -63,7 +64,7 @@ impl Lease {
         };
         let duration = background.config().lease();
         let claim = background.store().claim(key, lease.owner, duration);
-        match background.call(claim).await? {
+        match background.observed(StoreOp::Claim, claim).await? {
             // A handler that blocks this thread may have delayed this task.
             ClaimOutcome::Granted if lease.renewed_at.elapsed() >= duration / 2 => {
                 Err(StoreError::LeaseExpired.into())
@@ -90,7 +91,7 @@ impl Lease {
         self.stage = Stage::Succeeded;
         let complete = self.background.store().complete(self.key, self.owner, self.retention);
         let telemetry = self.background.telemetry();
-        match self.background.call(complete).await {
+        match self.background.observed(StoreOp::Complete, complete).await {
             Ok(LeaseState::Held) => telemetry.completed(),
             Ok(LeaseState::Lost) if self.loss_counted => {}
             Ok(LeaseState::Lost) => telemetry.lost_at_completion(self.key),
@@ -105,7 +106,7 @@ impl Lease {
         self.stage = Stage::Failed;
         let release = self.background.store().release(self.key, self.owner);
         let telemetry = self.background.telemetry();
-        match self.background.call(release).await {
+        match self.background.observed(StoreOp::Release, release).await {
             Ok(()) => telemetry.released(),
             Err(error) => return telemetry.release_deferred(self.key, &error),
         }

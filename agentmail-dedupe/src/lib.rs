@@ -12,6 +12,9 @@ mod error;
 mod key;
 mod lease;
 mod memory;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+mod observer;
 mod owner;
 #[cfg(feature = "redis")]
 mod redis;
@@ -27,6 +30,7 @@ pub use config::{ClaimsConfig, LeaseError};
 pub use error::{ClaimError, StoreError};
 pub use key::ClaimKey;
 pub use memory::MemoryStore;
+pub use observer::{DedupeEvent, DedupeOutcome, Observer, StoreCall, StoreOp};
 pub use owner::{Owner, OwnerError};
 #[cfg(feature = "redis")]
 pub use redis::{RedisCallError, RedisErrorKind, RedisStore, RedisStoreError};

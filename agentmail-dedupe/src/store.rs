@@ -44,6 +44,11 @@ pub trait ClaimStore: Send + Sync + 'static {
     /// deadline. A handler that blocks a thread of the runtime cannot delay them.
     const MAY_WAIT: bool = true;
 
+    /// The name of the kind of store: `memory`, `redis`, or `other` for every other one.
+    ///
+    /// It is the label `store` of a metric. In metrics, any other name appears as `other`.
+    const NAME: &str = "other";
+
     /// Claims a key for an owner, if it is absent.
     ///
     /// The lease is between a second and 24 hours.
@@ -114,6 +119,7 @@ pub(crate) type Call<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Sen
 /// A [`ClaimStore`] whose type is erased.
 pub(crate) trait AnyStore: Send + Sync {
     fn may_wait(&self) -> bool;
+    fn name(&self) -> &'static str;
     fn claim(self: Arc<Self>, key: ClaimKey, owner: Owner, lease: Duration) -> Call<ClaimOutcome>;
     fn renew(self: Arc<Self>, key: ClaimKey, owner: Owner, lease: Duration) -> Call<LeaseState>;
     fn complete(
@@ -129,6 +135,10 @@ pub(crate) trait AnyStore: Send + Sync {
 impl<S: ClaimStore> AnyStore for S {
     fn may_wait(&self) -> bool {
         S::MAY_WAIT
+    }
+
+    fn name(&self) -> &'static str {
+        S::NAME
     }
 
     fn claim(self: Arc<Self>, key: ClaimKey, owner: Owner, lease: Duration) -> Call<ClaimOutcome> {

@@ -6,11 +6,14 @@ use std::{
     time::Instant,
 };
 
-use tracing::field::display;
+use tracing::field::{Empty, display};
+// Only this file uses `tracing`.
+pub(crate) use tracing::{Instrument, Span};
 
 use crate::{
     error::{ClaimError, StoreError},
     key::ClaimKey,
+    observer::{DedupeOutcome, Observers},
 };
 
 /// The target of each log event.
@@ -45,9 +48,12 @@ pub struct DedupeStats {
     pub completions_abandoned: u64,
 }
 
-/// The counters of a [`Claims`](crate::Claims), and whether its store works.
+/// The counters of a [`Claims`](crate::Claims), its observers, and whether its store works.
 #[derive(Debug, Default)]
-pub(crate) struct Telemetry(Mutex<State>);
+pub(crate) struct Telemetry {
+    state: Mutex<State>,
+    observers: Observers,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -63,21 +69,44 @@ struct Outage {
 }
 
 impl Telemetry {
+    pub(crate) fn new(observers: Observers) -> Self {
+        Self { state: Mutex::default(), observers }
+    }
+
+    pub(crate) const fn observers(&self) -> &Observers {
+        &self.observers
+    }
+
+    /// Creates the span of a request for a claim.
+    pub(crate) fn span(key: ClaimKey) -> Span {
+        tracing::debug_span!(
+            target: TARGET, "claim", %key, outcome = Empty, error.type = Empty, otel.status_code = Empty
+        )
+    }
+
     pub(crate) fn stats(&self) -> DedupeStats {
         self.lock().stats
     }
 
-    pub(crate) fn claimed(&self) {
+    pub(crate) fn claimed(&self, span: &Span) {
         self.count(|stats| &mut stats.claimed);
+        self.end(span, DedupeOutcome::Claimed);
         self.store_works();
     }
 
-    pub(crate) fn refused(&self, key: ClaimKey, error: &ClaimError) {
+    pub(crate) fn refused(&self, span: &Span, key: ClaimKey, error: &ClaimError) {
         match error {
-            ClaimError::AlreadyHandled => self.count(|stats| &mut stats.already_handled),
-            ClaimError::InFlight => self.count(|stats| &mut stats.in_flight),
+            ClaimError::AlreadyHandled => {
+                self.count(|stats| &mut stats.already_handled);
+                self.end(span, DedupeOutcome::AlreadyHandled);
+            }
+            ClaimError::InFlight => {
+                self.count(|stats| &mut stats.in_flight);
+                self.end(span, DedupeOutcome::InFlight);
+            }
             ClaimError::Unavailable(error) => {
                 self.count(|stats| &mut stats.unavailable);
+                self.end(span, DedupeOutcome::StoreError);
                 self.store_failed(error);
                 warn(
                     "a message could not be claimed and is refused: the sender may send it again",
@@ -88,8 +117,9 @@ impl Telemetry {
         }
     }
 
-    pub(crate) fn unclaimed(&self, key: ClaimKey, error: &StoreError) {
+    pub(crate) fn unclaimed(&self, span: &Span, key: ClaimKey, error: &StoreError) {
         self.count(|stats| &mut stats.unclaimed);
+        self.end(span, DedupeOutcome::StoreError);
         self.store_failed(error);
         warn("a message is handled without a claim: each copy of it is handled too", key, error);
     }
@@ -122,10 +152,12 @@ impl Telemetry {
 
     pub(crate) fn completed(&self) {
         self.count(|stats| &mut stats.completed);
+        self.observers.outcome(DedupeOutcome::Completed);
     }
 
     pub(crate) fn released(&self) {
         self.count(|stats| &mut stats.released);
+        self.observers.outcome(DedupeOutcome::Released);
     }
 
     pub(crate) fn renewal_failed(&self, key: ClaimKey, error: &StoreError) {
@@ -139,6 +171,7 @@ impl Telemetry {
     /// A renewal found that the claim has ended.
     pub(crate) fn lost_while_running(&self, key: ClaimKey) {
         self.count(|stats| &mut stats.lost);
+        self.observers.outcome(DedupeOutcome::Lost);
         tracing::warn!(
             target: TARGET,
             %key,
@@ -149,6 +182,7 @@ impl Telemetry {
     /// A completion found that another owner has the message.
     pub(crate) fn lost_at_completion(&self, key: ClaimKey) {
         self.count(|stats| &mut stats.lost);
+        self.observers.outcome(DedupeOutcome::Lost);
         tracing::warn!(
             target: TARGET,
             %key,
@@ -159,6 +193,7 @@ impl Telemetry {
 
     pub(crate) fn completion_deferred(&self, key: ClaimKey, error: &StoreError) {
         self.count(|stats| &mut stats.completions_deferred);
+        self.observers.outcome(DedupeOutcome::StoreError);
         warn(
             "a handled message is not recorded yet: the store is called until the claim expires",
             key,
@@ -184,6 +219,15 @@ impl Telemetry {
         );
     }
 
+    /// Reports the outcome of a request for a claim, also to its span.
+    fn end(&self, span: &Span, outcome: DedupeOutcome) {
+        self.observers.outcome(outcome);
+        span.record("outcome", outcome.name());
+        if outcome == DedupeOutcome::StoreError {
+            span.record("error.type", outcome.name()).record("otel.status_code", "ERROR");
+        }
+    }
+
     fn count(&self, counter: impl FnOnce(&mut DedupeStats) -> &mut u64) {
         let mut state = self.lock();
         let counter = counter(&mut state.stats);
@@ -191,8 +235,17 @@ impl Telemetry {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+#[cfg(feature = "metrics")]
+pub(crate) fn no_recorder() {
+    tracing::warn!(
+        target: TARGET,
+        "no recorder of metrics is installed: install one first, for the same version of the crate \
+         `metrics`, then call `register`"
+    );
 }
 
 /// A [`MemoryStore`](crate::MemoryStore) has reached four fifths of its capacity.

@@ -9,6 +9,7 @@ use crate::{
     telemetry,
 };
 use crate::{
+    observer::{Observer, Observers},
     refusal::Refusal,
     response::{RefusalResponse, RefusalStyle},
     source::{Lookup, SecretFile, Source, Tenant},
@@ -31,6 +32,7 @@ use crate::{
 /// | [`with_problem_details`](Self::with_problem_details) | off: the body of a refusal is empty |
 #[cfg_attr(feature = "diagnose", doc = "| [`with_diagnosis`](Self::with_diagnosis) | off |")]
 /// | [`with_refusal_response`](Self::with_refusal_response) | none |
+/// | [`with_observer`](Self::with_observer) | none |
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct WebhookConfig {
@@ -157,6 +159,11 @@ impl WebhookConfig {
         self.set_style(|style| style.hook = Some(Arc::new(hook)))
     }
 
+    /// Sets an [`Observer`], which gets each outcome.
+    pub fn with_observer(self, observer: Arc<dyn Observer>) -> Self {
+        self.set_style(|style| style.observers = Observers::new(observer))
+    }
+
     /// Returns the longest body that is accepted, in bytes.
     #[must_use]
     pub fn body_limit(&self) -> usize {
@@ -196,6 +203,10 @@ impl WebhookConfig {
 
     pub(crate) fn style(&self) -> &Arc<RefusalStyle> {
         &self.settings.style
+    }
+
+    pub(crate) fn observers(&self) -> &Observers {
+        &self.settings.style.observers
     }
 
     fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 pub use agentmail_dedupe::{
     BoxError, CheckError, Claim, ClaimError, ClaimKey, ClaimOutcome, ClaimStore, Claims,
-    ClaimsConfig, DedupeStats, LeaseError, LeaseState, MemoryStore, Owner, OwnerError, StoreError,
+    ClaimsConfig, DedupeEvent, DedupeOutcome, DedupeStats, LeaseError, LeaseState, MemoryStore,
+    Observer, Owner, OwnerError, StoreCall, StoreError, StoreOp,
 };
 #[cfg(feature = "redis")]
 pub use agentmail_dedupe::{RedisCallError, RedisErrorKind, RedisStore, RedisStoreError};

@@ -27,6 +27,8 @@ pub struct Delivery {
     body: Bytes,
     /// Computed when it is first needed.
     message_key: OnceLock<MessageKey>,
+    /// Set when its event was read for the first time.
+    event_read: OnceLock<()>,
     fresh_for: Duration,
     style: Arc<RefusalStyle>,
     origin: Origin,
@@ -51,6 +53,7 @@ impl Delivery {
             receipt,
             body,
             message_key: OnceLock::new(),
+            event_read: OnceLock::new(),
             fresh_for: tolerance.max_age().saturating_add(tolerance.max_ahead()),
             style: RefusalStyle::shared_default(),
             origin: Origin::default(),
@@ -110,6 +113,7 @@ impl Delivery {
     /// [`Rejection::log`].
     pub fn json<T: DeserializeOwned + 'static>(&self) -> Result<T, Rejection> {
         let payload = from_json(&self.body).map_err(|error| self.refuse(error.into()))?;
+        self.report_event(&payload);
         if let Some(mail) = mail(&payload) {
             let log = |field| telemetry::field_ignored(field, &self.origin);
             mail.mistyped_fields().for_each(log);
@@ -159,6 +163,15 @@ impl Delivery {
         body_timeout: Duration,
     ) -> Self {
         Self { style, origin, fresh_for: self.fresh_for.saturating_add(body_timeout), ..self }
+    }
+
+    /// Reports the type of an event to the observers, once.
+    fn report_event(&self, payload: &dyn Any) {
+        let is_event = payload.is::<Event>() || payload.is::<MailReceived>();
+        if is_event && self.event_read.set(()).is_ok() {
+            let kind = mail(payload).map_or("other", |_| MailReceived::KIND);
+            self.style.observers.event(kind);
+        }
     }
 
     /// Sets the message key from an identity that has been read already.

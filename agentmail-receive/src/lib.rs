@@ -14,6 +14,9 @@ mod discard;
 mod identity;
 mod log_limit;
 mod message_key;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+mod observer;
 mod origin;
 mod receive;
 mod refusal;
@@ -28,6 +31,7 @@ pub use delivery::Delivery;
 #[doc(inline)]
 pub use diagnosis::{DiagnosisConfig, SecretText};
 pub use message_key::MessageKey;
+pub use observer::{Accepted, EventRead, LookedUp, LookupOutcome, Observer, Refused};
 pub use receive::Receive;
 pub use refusal::Refusal;
 pub use rejection::Rejection;

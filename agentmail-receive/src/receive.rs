@@ -3,6 +3,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
 use agentmail_verify::{SignedHeaders, UnixTime, WebhookHeader};
@@ -10,6 +11,7 @@ use bytes::{Buf, Bytes};
 use futures_core::Stream;
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
+use tracing::Span;
 
 #[cfg(feature = "diagnose")]
 use crate::diagnosis::{Diagnosing, Observed};
@@ -20,10 +22,12 @@ use crate::{
     delivery::Delivery,
     discard::Rest,
     identity::Identity,
+    observer::{Accepted, LookupOutcome, Observers},
     origin::Origin,
     refusal::Refusal,
     rejection::Rejection,
     source::{Failure, Found, LookupFuture, RequestHead, Tenant},
+    telemetry,
 };
 
 impl WebhookConfig {
@@ -53,6 +57,7 @@ impl WebhookConfig {
     where
         V: IntoIterator<Item = &'a [u8]>,
     {
+        let span = telemetry::delivery();
         let mut origin = Origin::new(head.path(), head.has_content_encoding());
         #[cfg(feature = "diagnose")]
         origin.set_observed(Observed::new(self, &head, &values, declared_length));
@@ -61,6 +66,7 @@ impl WebhookConfig {
             .and_then(|headers| Stage::new(self, &head, headers, declared_length, &mut origin));
         Receive {
             config: self.clone(),
+            span,
             origin,
             stage: stage.unwrap_or_else(Stage::Refused),
             declared_length,
@@ -77,6 +83,7 @@ pin_project! {
     #[must_use = "futures do nothing unless polled"]
     pub struct Receive<B> {
         config: WebhookConfig,
+        span: Span,
         origin: Origin,
         stage: Stage,
         declared_length: Option<u64>,
@@ -108,6 +115,8 @@ enum Stage {
 struct Checked {
     headers: SignedHeaders,
     tenant: Tenant,
+    /// Whether the tenant was looked up.
+    looked_up: bool,
     /// The one reading of the clock.
     now: UnixTime,
 }
@@ -126,11 +135,13 @@ where
             match this.stage {
                 Stage::LookingUp { lookup, headers } => {
                     let deadline = this.deadline.as_mut();
-                    let tenant = ready!(poll_lookup(config, lookup, deadline, cx));
+                    let tenant =
+                        ready!(this.span.in_scope(|| poll_lookup(config, lookup, deadline, cx)));
+                    report_lookup(config.observers(), &tenant);
                     let tenant = tenant.map_err(|failure| this.origin.refuse(failure));
                     let checked = tenant.and_then(|tenant| {
                         this.origin.set_tenant(&tenant);
-                        Checked::new(config, *headers, *this.declared_length, tenant)
+                        Checked::new(config, *headers, *this.declared_length, tenant, true)
                     });
                     *this.stage = checked.map_or_else(Stage::Refused, Stage::Reading);
                 }
@@ -181,6 +192,8 @@ where
                 }
             }
         };
+        let end = received.as_ref().map_err(|refusal| (*refusal, &*this.origin));
+        telemetry::received(this.span, end);
         Poll::Ready(received.map_err(|refusal| {
             Rejection::new(refusal, Arc::clone(config.style()), this.origin.clone())
         }))
@@ -233,7 +246,7 @@ impl Stage {
         match found {
             Found::Tenant(tenant) => {
                 origin.set_tenant(&tenant);
-                Checked::new(config, headers, declared_length, tenant).map(Self::Reading)
+                Checked::new(config, headers, declared_length, tenant, false).map(Self::Reading)
             }
             Found::Lookup(lookup) => Ok(Self::LookingUp { lookup, headers }),
         }
@@ -248,6 +261,7 @@ impl Checked {
         headers: SignedHeaders,
         declared_length: Option<u64>,
         tenant: Tenant,
+        looked_up: bool,
     ) -> Result<Self, Refusal> {
         let now = config.now();
         tenant.verifier().tolerance().check(headers.signed_at(), now)?;
@@ -257,7 +271,7 @@ impl Checked {
         if !declared_length.is_none_or(fits) {
             return Err(Refusal::BodyTooLarge { limit });
         }
-        Ok(Self { headers, tenant, now })
+        Ok(Self { headers, tenant, looked_up, now })
     }
 
     fn verify(
@@ -266,6 +280,7 @@ impl Checked {
         origin: Origin,
         body: Bytes,
     ) -> Result<Delivery, Refusal> {
+        let started = config.observers().is_on().then(Instant::now);
         let delivery = Delivery::verify(self.tenant.verifier(), &self.headers, body, self.now)?;
         self.tenant.record(delivery.receipt());
         let style = Arc::clone(config.style());
@@ -275,9 +290,29 @@ impl Checked {
             self.tenant.check_agent(&identity, delivery.body())?;
             delivery.identify(&identity);
         }
+        if let Some(started) = started {
+            config.observers().accepted(&Accepted {
+                receipt: *delivery.receipt(),
+                received_at: self.now,
+                body_bytes: delivery.body().len(),
+                verify_time: started.elapsed(),
+                looked_up: self.looked_up,
+            });
+        }
         delivery.log();
         Ok(delivery)
     }
+}
+
+fn report_lookup(observers: &Observers, found: &Result<Tenant, Failure>) {
+    observers.looked_up(match found.as_ref().map_err(|failure| failure.refusal) {
+        Ok(tenant) if tenant.is_stale() => LookupOutcome::Stale,
+        Ok(_) => LookupOutcome::Found,
+        Err(Refusal::UnknownTenant) => LookupOutcome::Unknown,
+        Err(Refusal::LookupTimeout { .. }) => LookupOutcome::Timeout,
+        Err(Refusal::LookupBusy) => LookupOutcome::Busy,
+        Err(_) => LookupOutcome::Failed,
+    });
 }
 
 /// Waits for the lookup, under its timeout. It leaves no deadline behind for the body.

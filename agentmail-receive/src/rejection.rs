@@ -66,7 +66,8 @@ impl Rejection {
         self.style.response(&self.refusal, self.hint(), self.origin.diagnosis_as_json())
     }
 
-    /// Logs the refusal, with the status of its [`response`](Self::response).
+    /// Logs the refusal, with the status of its [`response`](Self::response), and reports it to the
+    /// [`Observer`](crate::Observer).
     ///
     /// The event has the target `agentmail` and the fields `code`, `status`, `path`, `reason` and
     /// `hint`. It also has `tenant` if a [`Tenant`](crate::Tenant) names an agent, and `error` if a
@@ -88,6 +89,7 @@ impl Rejection {
     /// - After the minute, each code with refusals at debug has one line at warn. Its field `count`
     ///   is the number of all refusals of that `code` in the minute.
     pub fn log(&self) {
+        self.style.observers.refused(self.refusal);
         telemetry::refused(self, &self.style.log_limit);
         #[cfg(feature = "diagnose")]
         if let Some(diagnosis) = self.diagnosis() {

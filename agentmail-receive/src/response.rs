@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{log_limit::LogLimit, refusal::Refusal, telemetry};
+use crate::{log_limit::LogLimit, observer::Observers, refusal::Refusal, telemetry};
 
 /// The HTTP response to a refused delivery: status, headers and body.
 ///
@@ -88,13 +88,14 @@ impl RefusalResponse {
     }
 }
 
-/// How a configuration responds to refusals, and limits their log lines.
+/// How a configuration responds to refusals, limits their log lines, and reports them.
 #[derive(Clone, Default)]
 pub(crate) struct RefusalStyle {
     pub(crate) problem_details: bool,
     pub(crate) hook: Option<Arc<Hook>>,
     /// Copies of a style share it.
     pub(crate) log_limit: Arc<LogLimit>,
+    pub(crate) observers: Observers,
 }
 
 pub(crate) type Hook = dyn Fn(&Refusal, RefusalResponse) -> RefusalResponse + Send + Sync;
@@ -144,6 +145,7 @@ impl fmt::Debug for RefusalStyle {
         f.debug_struct("RefusalStyle")
             .field("problem_details", &self.problem_details)
             .field("hook", &self.hook.is_some())
+            .field("observers", &self.observers)
             .finish_non_exhaustive()
     }
 }

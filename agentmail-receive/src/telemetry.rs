@@ -8,9 +8,10 @@ use std::{
 
 use agentmail_verify::{Label, Receipt};
 use tokio::runtime::Handle;
-use tracing::Level;
+use tracing::{Level, Span, field::Empty};
 
 use crate::{
+    delivery::Delivery,
     log_limit::{LogLimit, Tally},
     origin::Origin,
     refusal::Refusal,
@@ -19,6 +20,50 @@ use crate::{
 };
 
 const TARGET: &str = "agentmail";
+
+/// Creates the span of a delivery, from its headers to the end of its verification.
+pub(crate) fn delivery() -> Span {
+    tracing::debug_span!(
+        target: TARGET,
+        "delivery",
+        code = Empty,
+        tenant = Empty,
+        secret_label = Empty,
+        body_bytes = Empty,
+        error.type = Empty,
+        otel.status_code = Empty
+    )
+}
+
+/// Records how the delivery has ended.
+pub(crate) fn received(span: &Span, received: Result<&Delivery, (Refusal, &Origin)>) {
+    if span.is_disabled() {
+        return;
+    }
+    match received {
+        Ok(delivery) => {
+            span.record("code", "accepted")
+                .record("secret_label", delivery.receipt().label().as_str())
+                .record("body_bytes", delivery.body().len())
+                .record("tenant", delivery.tenant_agent_id());
+        }
+        Err((refusal, origin)) => {
+            span.record("code", refusal.code())
+                .record("tenant", origin.tenant())
+                .record("error.type", refusal.code())
+                .record("otel.status_code", "ERROR");
+        }
+    }
+}
+
+#[cfg(feature = "metrics")]
+pub(crate) fn no_recorder() {
+    tracing::warn!(
+        target: TARGET,
+        "no recorder of metrics is installed: install one first, for the same version of the crate \
+         `metrics`, then call `register`"
+    );
+}
 
 pub(crate) fn verified(receipt: &Receipt, origin: &Origin) {
     tracing::debug!(

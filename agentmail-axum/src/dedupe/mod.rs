@@ -88,7 +88,8 @@ mod service;
 #[doc(inline)]
 pub use agentmail_receive::dedupe::{
     BoxError, CheckError, Claim, ClaimError, ClaimKey, ClaimOutcome, ClaimStore, Claims,
-    ClaimsConfig, DedupeStats, LeaseError, LeaseState, MemoryStore, Owner, OwnerError, StoreError,
+    ClaimsConfig, DedupeEvent, DedupeOutcome, DedupeStats, LeaseError, LeaseState, MemoryStore,
+    Observer, Owner, OwnerError, StoreCall, StoreError, StoreOp,
 };
 #[cfg(feature = "redis")]
 #[doc(inline)]

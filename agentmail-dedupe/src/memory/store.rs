@@ -68,6 +68,7 @@ impl fmt::Debug for MemoryStore {
 
 impl ClaimStore for MemoryStore {
     const MAY_WAIT: bool = false;
+    const NAME: &str = "memory";
 
     async fn claim(
         &self,

@@ -160,6 +160,8 @@ impl RedisStore {
 }
 
 impl ClaimStore for RedisStore {
+    const NAME: &str = "redis";
+
     async fn claim(
         &self,
         key: ClaimKey,

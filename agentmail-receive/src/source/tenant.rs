@@ -18,6 +18,9 @@ pub struct Tenant {
     agent_id: Option<Arc<str>>,
     /// `None`, unless the secrets are those of a file.
     proofs: Option<Arc<[Proof]>>,
+    /// It is a last known result, because its lookup did not succeed in time.
+    #[cfg(feature = "cache")]
+    stale: bool,
 }
 
 impl Tenant {
@@ -38,12 +41,31 @@ impl Tenant {
 
     /// Accepts deliveries of any agent. Use it for a secret that several agents share.
     pub fn any_agent(verifier: impl Into<Arc<Verifier>>) -> Self {
-        Self { verifier: verifier.into(), agent_id: None, proofs: None }
+        Self {
+            verifier: verifier.into(),
+            agent_id: None,
+            proofs: None,
+            #[cfg(feature = "cache")]
+            stale: false,
+        }
     }
 
     /// Records which of the secrets have verified a delivery.
     pub(super) fn with_proofs(self, proofs: Arc<[Proof]>) -> Self {
         Self { proofs: Some(proofs), ..self }
+    }
+
+    /// Says that it is a last known result.
+    #[cfg(feature = "cache")]
+    pub(super) fn stale(self) -> Self {
+        Self { stale: true, ..self }
+    }
+
+    pub(crate) const fn is_stale(&self) -> bool {
+        #[cfg(feature = "cache")]
+        return self.stale;
+        #[cfg(not(feature = "cache"))]
+        false
     }
 
     /// Returns the secrets that are accepted.

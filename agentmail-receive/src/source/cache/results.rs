@@ -267,7 +267,7 @@ where
         let last = self.last(key)?;
         self.counters.count(|stats| &mut stats.stale);
         state.outage.used_last();
-        Some(last)
+        Some(last.stale())
     }
 
     /// Notes that the source fails, if it fails for a known tenant: nobody can cause this by making
