@@ -30,6 +30,7 @@ pub(crate) trait AnyStore: Send + Sync {
     fn finish(self: Arc<Self>, finished: Vec<Finish>) -> Call<Vec<LeaseState>>;
     fn states(self: Arc<Self>, keys: Vec<MessageKey>) -> Call<Vec<Option<State>>>;
     fn counts(self: Arc<Self>) -> Call<Counts>;
+    fn due(self: Arc<Self>) -> Call<Option<u64>>;
     fn oldest_due(self: Arc<Self>) -> Call<Option<Duration>>;
     fn list(self: Arc<Self>, filter: Filter, page: Page) -> Call<Vec<Row>>;
     fn show(self: Arc<Self>, id: RowId) -> Call<Option<RowBody>>;
@@ -69,6 +70,10 @@ impl<S: InboxStore> AnyStore for S {
 
     fn counts(self: Arc<Self>) -> Call<Counts> {
         Box::pin(async move { within(OPERATOR_DEADLINE, S::counts(&self)).await })
+    }
+
+    fn due(self: Arc<Self>) -> Call<Option<u64>> {
+        Box::pin(async move { within(OPERATOR_DEADLINE, S::due(&self)).await })
     }
 
     fn oldest_due(self: Arc<Self>) -> Call<Option<Duration>> {

@@ -5,12 +5,15 @@ use agentmail_verify::Event;
 
 use crate::{
     any_store::AnyStore,
+    config::InboxConfig,
     error::InboxError,
     filter::Filter,
     lease::RowId,
     message::Message,
     new_message::NewMessage,
+    observer::StoreOp,
     row::{Row, RowBody},
+    sampler::Sampler,
     state::{Counts, State},
     store::{BoxError, InboxStore, Page, Pruning, Stored},
     telemetry::{self, InboxStats, Telemetry},
@@ -25,12 +28,22 @@ use crate::{
 pub struct Inbox {
     store: Arc<dyn AnyStore>,
     telemetry: Arc<Telemetry>,
+    sampler: Arc<Sampler>,
 }
 
 impl Inbox {
     /// Creates an inbox over a store.
     pub fn new(store: impl InboxStore) -> Self {
-        Self { store: Arc::new(store), telemetry: Arc::default() }
+        Self::with_config(store, InboxConfig::default())
+    }
+
+    /// Creates an inbox over a store, with these settings.
+    pub fn with_config<S: InboxStore>(store: S, config: InboxConfig) -> Self {
+        Self {
+            store: Arc::new(store),
+            telemetry: Arc::new(Telemetry::new(config.observers().clone(), S::NAME)),
+            sampler: Arc::new(Sampler::new(config.sample_interval())),
+        }
     }
 
     /// Stores the message of a delivery, unless the inbox has it already. When this returns `Ok`,
@@ -74,7 +87,9 @@ impl Inbox {
     /// The store failed, or did not respond within 5 seconds.
     pub async fn store_message(&self, message: NewMessage) -> Result<Stored, InboxError> {
         let key = message.key();
-        let stored = Arc::clone(&self.store).store(message).await;
+        self.start_sampling();
+        let stored = Arc::clone(&self.store).store(message);
+        let stored = self.telemetry.observed(StoreOp::Store, stored).await;
         match &stored {
             Ok(stored) => self.telemetry.stored(key, *stored),
             Err(error) => self.telemetry.unavailable(key, error),
@@ -212,6 +227,11 @@ impl Inbox {
             telemetry::pruned(all);
         }
         Ok(all)
+    }
+
+    /// Starts to report to the observers what the inbox contains. Needs a runtime.
+    pub(crate) fn start_sampling(&self) {
+        self.sampler.start(&self.store, &self.telemetry);
     }
 
     pub(crate) fn store_handle(&self) -> Arc<dyn AnyStore> {

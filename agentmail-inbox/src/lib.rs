@@ -4,6 +4,7 @@
 
 mod any_store;
 mod backoff;
+mod config;
 mod error;
 mod fault;
 mod filter;
@@ -11,13 +12,17 @@ mod inbox;
 mod lease;
 mod limits;
 mod message;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod new_message;
+mod observer;
 mod outcome;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod reconcile;
 mod retry;
 mod row;
+mod sampler;
 mod shared_store;
 pub mod sql;
 #[cfg(feature = "sqlite")]
@@ -33,6 +38,7 @@ mod worker;
 
 pub use agentmail_receive::MessageKey;
 pub use backoff::Backoff;
+pub use config::InboxConfig;
 pub use error::InboxError;
 pub use filter::Filter;
 pub use inbox::Inbox;
@@ -40,6 +46,9 @@ pub use lease::{Lease, LeaseState, RowId};
 pub use limits::{HORIZON, LONGEST_LEASE, LONGEST_PAUSE};
 pub use message::{FinishError, FinishTransaction, Message};
 pub use new_message::NewMessage;
+pub use observer::{
+    AttemptEnded, AttemptOutcome, MessageStored, Observer, Sample, SampleCounts, StoreCall, StoreOp,
+};
 pub use outcome::{Finish, Outcome};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresConfig, PostgresError, PostgresErrorKind, PostgresStore};

@@ -15,6 +15,8 @@ use crate::{
 
 /// A shared store is the same store.
 impl<S: InboxStore> InboxStore for Arc<S> {
+    const NAME: &str = S::NAME;
+
     async fn store(
         &self,
         messages: Vec<NewMessage>,
@@ -44,6 +46,10 @@ impl<S: InboxStore> InboxStore for Arc<S> {
 
     async fn counts(&self) -> Result<Counts, BoxError> {
         S::counts(self).await
+    }
+
+    async fn due(&self) -> Result<Option<u64>, BoxError> {
+        S::due(self).await
     }
 
     async fn oldest_due(&self) -> Result<Option<Duration>, BoxError> {

@@ -47,6 +47,12 @@ use crate::{
 ///
 /// The feature `test-util` has a test that any store can run: the module `testing`.
 pub trait InboxStore: Send + Sync + 'static {
+    /// The name of the kind of store: `sqlite`, `postgres`, `memory`, or `other` for every other
+    /// one.
+    ///
+    /// It is the label `store` of a metric. In metrics, any other name appears as `other`.
+    const NAME: &str = "other";
+
     /// Stores messages whose key the store does not have.
     ///
     /// The row is waiting, `due_at` and `received_at` are now, `attempts` and `takes` are 0.
@@ -113,6 +119,11 @@ pub trait InboxStore: Send + Sync + 'static {
 
     /// Counts the messages in each state.
     fn counts(&self) -> impl Future<Output = Result<Counts, BoxError>> + Send;
+
+    /// Counts the waiting messages that are due, for metrics. By default, it is not known: `None`.
+    fn due(&self) -> impl Future<Output = Result<Option<u64>, BoxError>> + Send {
+        future::ready(Ok(None))
+    }
 
     /// Returns for how long the message with the lowest `due_at` has been due, or `None` if no
     /// message is due. It is at most the time since its arrival or redrive.

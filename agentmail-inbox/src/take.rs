@@ -126,12 +126,13 @@ pub struct Taken {
     interrupted: bool,
     body: Bytes,
     trace_parent: Option<String>,
+    age: Option<Duration>,
 }
 
 impl Taken {
     /// Creates it from a row. For stores.
     pub const fn new(lease: Lease, key: MessageKey, attempt: u32, body: Bytes) -> Self {
-        Self { lease, key, attempt, interrupted: false, body, trace_parent: None }
+        Self { lease, key, attempt, interrupted: false, body, trace_parent: None, age: None }
     }
 
     /// Says that an earlier attempt had no outcome before its lease ended.
@@ -142,6 +143,12 @@ impl Taken {
     /// Sets the trace that was stored with the message.
     pub fn with_trace_parent(self, trace_parent: Option<String>) -> Self {
         Self { trace_parent, ..self }
+    }
+
+    /// Sets the time since the message was stored, by the clock of the store. It is used for the
+    /// latency in metrics only.
+    pub fn with_age(self, age: Duration) -> Self {
+        Self { age: Some(age), ..self }
     }
 
     /// Returns the lease.
@@ -178,6 +185,12 @@ impl Taken {
     #[must_use]
     pub fn trace_parent(&self) -> Option<&str> {
         self.trace_parent.as_deref()
+    }
+
+    /// Returns how long ago the message was stored when it was taken, if the store tells.
+    #[must_use]
+    pub const fn age(&self) -> Option<Duration> {
+        self.age
     }
 }
 

@@ -8,9 +8,17 @@ use std::{
 };
 
 use agentmail_receive::MessageKey;
-use tracing::Span;
+use tracing::{Span, field::Empty};
 
-use crate::{error::InboxError, retry::with_sources, store::Stored, take::Taken};
+use crate::{
+    error::InboxError,
+    observer::{
+        AttemptEnded, AttemptOutcome, MessageStored, Observers, Sample, StoreCall, StoreOp,
+    },
+    retry::with_sources,
+    store::Stored,
+    take::Taken,
+};
 
 /// The target of each log event.
 const TARGET: &str = "agentmail";
@@ -40,9 +48,14 @@ pub struct InboxStats {
     pub returned: u64,
 }
 
-/// The counters of an [`Inbox`](crate::Inbox), and whether its store works.
-#[derive(Debug, Default)]
-pub(crate) struct Telemetry(Mutex<State>);
+/// The counters of an [`Inbox`](crate::Inbox), its observers, and whether its store works.
+#[derive(Debug)]
+pub(crate) struct Telemetry {
+    state: Mutex<State>,
+    observers: Observers,
+    /// The name of the store.
+    store: &'static str,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -59,6 +72,46 @@ struct Outage {
 }
 
 impl Telemetry {
+    pub(crate) fn new(observers: Observers, store: &'static str) -> Self {
+        Self { state: Mutex::default(), observers, store }
+    }
+
+    pub(crate) const fn observers(&self) -> &Observers {
+        &self.observers
+    }
+
+    /// Reports a call of the store to the observers when it has ended.
+    pub(crate) async fn observed<T>(
+        &self,
+        op: StoreOp,
+        call: impl Future<Output = Result<T, InboxError>>,
+    ) -> Result<T, InboxError> {
+        if !self.observers.is_on() {
+            return call.await;
+        }
+        let started = Instant::now();
+        let result = call.await;
+        let duration = started.elapsed();
+        let call = StoreCall { store: self.store, op, duration, succeeded: result.is_ok() };
+        self.observers.each(|observer| observer.store_call(&call));
+        result
+    }
+
+    pub(crate) fn sampled(&self, sample: &Sample) {
+        self.observers.each(|observer| observer.sampled(sample));
+        self.call_succeeded("sample");
+    }
+
+    /// Reports the end of an attempt, also to the current span, which is its own.
+    fn ended(&self, end: AttemptEnded) {
+        self.observers.each(|observer| observer.attempt(&end));
+        let span = Span::current();
+        span.record("outcome", end.outcome.name());
+        if end.outcome != AttemptOutcome::Done {
+            span.record("error.type", end.outcome.name()).record("otel.status_code", "ERROR");
+        }
+    }
+
     pub(crate) fn stats(&self) -> InboxStats {
         self.lock().stats
     }
@@ -66,6 +119,7 @@ impl Telemetry {
     pub(crate) fn stored(&self, key: MessageKey, stored: Stored) {
         let new = stored == Stored::New;
         self.count(|stats| if new { &mut stats.stored } else { &mut stats.known });
+        self.observers.each(|observer| observer.stored(&MessageStored { stored }));
         self.call_succeeded("store");
         tracing::debug!(target: TARGET, %key, new, "stored");
     }
@@ -90,7 +144,11 @@ impl Telemetry {
             id = taken.lease().id().get(),
             attempt = taken.attempt(),
             key = %taken.key(),
-            trace_parent
+            trace_parent,
+            outcome = Empty,
+            error.type = Empty,
+            otel.kind = "consumer",
+            otel.status_code = Empty
         )
     }
 
@@ -99,24 +157,28 @@ impl Telemetry {
         tracing::debug!(target: TARGET, "begun");
     }
 
-    pub(crate) fn done(&self) {
+    pub(crate) fn done(&self, end: AttemptEnded) {
         self.count(|stats| &mut stats.done);
+        self.ended(AttemptEnded { outcome: AttemptOutcome::Done, ..end });
         tracing::info!(target: TARGET, "done");
     }
 
-    pub(crate) fn retried(&self, reason: &str, pause: Duration) {
+    pub(crate) fn retried(&self, end: AttemptEnded, reason: &str, pause: Duration) {
         self.count(|stats| &mut stats.retried);
+        self.ended(AttemptEnded { latency: None, ..end });
         tracing::warn!(target: TARGET, reason, ?pause, "failed: tried again after the pause");
     }
 
-    pub(crate) fn dead(&self, reason: &str) {
+    pub(crate) fn dead(&self, end: AttemptEnded, reason: &str) {
         self.count(|stats| &mut stats.dead);
+        self.ended(AttemptEnded { outcome: AttemptOutcome::Dead, latency: None, ..end });
         tracing::error!(target: TARGET, reason, "dead: kept, but not tried again");
     }
 
     /// Another worker has taken the message, because the lease of this attempt ended.
-    pub(crate) fn lost(&self) {
+    pub(crate) fn lost(&self, end: AttemptEnded) {
         self.count(|stats| &mut stats.lost);
+        self.ended(AttemptEnded { outcome: AttemptOutcome::LeaseLost, latency: None, ..end });
         tracing::warn!(
             target: TARGET,
             "the lease of the attempt ended, and another worker has the message: its outcome is \
@@ -166,8 +228,17 @@ impl Telemetry {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+#[cfg(feature = "metrics")]
+pub(crate) fn no_recorder() {
+    tracing::warn!(
+        target: TARGET,
+        "no recorder of metrics is installed: install one first, for the same version of the crate \
+         `metrics`, then call `register`"
+    );
 }
 
 /// An operator has let messages be tried again.

@@ -54,7 +54,10 @@ fn taken_row(
         let trace_parent = row.try_get(4).map_err(|_| "`trace_parent` is not a text")?;
         let interrupted = row.try_get(5).map_err(|_| "the row is malformed")?;
         let taken = Taken::new(lease, key, attempt, body(row)?).interrupted(interrupted);
-        Ok(taken.with_trace_parent(trace_parent))
+        let age: f64 = row.try_get(8).map_err(|_| "the row is malformed")?;
+        // Negative if the clock was set back.
+        let age = Duration::try_from_secs_f64(age).unwrap_or_default();
+        Ok(taken.with_trace_parent(trace_parent).with_age(age))
     };
     Ok(match read() {
         Ok(taken) => TakenRow::Readable(taken),

@@ -82,7 +82,8 @@ macro_rules! take {
             FROM due WHERE m.id = due.id
             RETURNING m.id, m.takes, m.message_key, m.attempts, m.trace_parent, due.interrupted,
                       due.due_at, ",
-            $body
+            $body,
+            ", extract(epoch FROM now() - m.received_at)::double precision"
         )
     };
 }
@@ -130,13 +131,15 @@ pub(super) const TAKE_IN_ORDER_WITHOUT_BODY: &str = take!(
 pub(super) const TAKEN_UNDER: &str = "
     UPDATE agentmail_inbox SET due_at = now() + $2::double precision * interval '1 second'
     WHERE state = 1 AND take_token = $1
-    RETURNING id, takes, message_key, attempts, trace_parent, false, received_at, body";
+    RETURNING id, takes, message_key, attempts, trace_parent, false, received_at, body,
+              extract(epoch FROM now() - received_at)::double precision";
 
 /// The same without the bodies.
 pub(super) const TAKEN_UNDER_WITHOUT_BODY: &str = "
     UPDATE agentmail_inbox SET due_at = now() + $2::double precision * interval '1 second'
     WHERE state = 1 AND take_token = $1
-    RETURNING id, takes, message_key, attempts, trace_parent, false, received_at, NULL::bytea";
+    RETURNING id, takes, message_key, attempts, trace_parent, false, received_at, NULL::bytea,
+              extract(epoch FROM now() - received_at)::double precision";
 
 /// Lets go of messages that a call has taken, and that nobody got: token, ids to keep.
 pub(super) const RETURN_UNDER: &str = "
@@ -186,6 +189,11 @@ pub(super) const COUNTS: &str = "
     SELECT 0::smallint, count(*) FROM agentmail_inbox WHERE state = 0
     UNION ALL SELECT 1::smallint, count(*) FROM agentmail_inbox WHERE state = 1
     UNION ALL SELECT state, count(*) FROM agentmail_inbox WHERE state >= 2 GROUP BY state";
+
+/// Counts the waiting messages that are due.
+pub(super) const DUE: &str = "
+    SELECT count(*) FROM agentmail_inbox
+    WHERE state = 0 AND (due_at <= now() OR due_at > now() + interval '25 hours')";
 
 /// Returns for how many seconds the first due message has been due: 0 if the clock was set back.
 pub(super) const OLDEST_DUE: &str = "

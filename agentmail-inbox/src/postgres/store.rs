@@ -269,6 +269,8 @@ impl PostgresStore {
 }
 
 impl InboxStore for PostgresStore {
+    const NAME: &str = "postgres";
+
     async fn store(
         &self,
         messages: Vec<NewMessage>,
@@ -341,6 +343,13 @@ impl InboxStore for PostgresStore {
             }
         }
         Ok(counts)
+    }
+
+    async fn due(&self) -> Result<Option<u64>, BoxError> {
+        let rows = self.shared.connections.slow_query(statements::DUE, &[]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let due: i64 = row.try_get(0)?;
+        Ok(u64::try_from(due).ok())
     }
 
     async fn oldest_due(&self) -> Result<Option<Duration>, BoxError> {

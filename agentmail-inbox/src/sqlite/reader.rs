@@ -48,6 +48,19 @@ impl Reader {
         .await
     }
 
+    pub(super) async fn due(&self, now: i64) -> Result<u64, SqliteError> {
+        self.query(move |connection| {
+            let count: i64 = connection
+                .prepare_cached(
+                    "SELECT count(*) FROM agentmail_inbox
+                     WHERE state = 0 AND (due_at <= ?1 OR due_at > ?2)",
+                )?
+                .query_row([now, now.saturating_add(milliseconds(HORIZON))], |row| row.get(0))?;
+            Ok(u64::try_from(count).unwrap_or(0))
+        })
+        .await
+    }
+
     pub(super) async fn oldest_due(&self, now: i64) -> Result<Option<Duration>, SqliteError> {
         self.query(move |connection| {
             let mut oldest: Option<i64> = None;

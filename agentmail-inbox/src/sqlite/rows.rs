@@ -5,7 +5,7 @@ use rusqlite::{Row as SqlRow, types::Type};
 use crate::{
     lease::{Lease, RowId},
     row::Row,
-    sqlite::clock::time,
+    sqlite::clock::{duration, time},
     state::State,
     take::Taken,
     text,
@@ -15,24 +15,26 @@ use crate::{
 pub(super) const LISTED: &str = "id, message_key, kind, agent_id, message_id, state, attempts, \
                                  received_at, due_at, reason, redrives, redriven_at, redriven_by";
 
-/// Reads a message that is taken now: `id, takes, message_key, attempts, trace_parent, body`, as
-/// they were before.
+/// Reads a message that is taken now: `id, takes, message_key, attempts, trace_parent, body,
+/// received_at`, as they were before.
 ///
 /// # Errors
 ///
 /// The row cannot be read. The text names the column.
-pub(super) fn taken(row: &SqlRow<'_>, interrupted: bool) -> Result<Taken, String> {
+pub(super) fn taken(row: &SqlRow<'_>, interrupted: bool, now: i64) -> Result<Taken, String> {
     let id: i64 = column(row, 0, "id")?;
     let takes: i64 = column(row, 1, "takes")?;
     let key: [u8; 32] = column(row, 2, "message_key")?;
     let attempts: u32 = column(row, 3, "attempts")?;
     let trace_parent: Option<String> = column(row, 4, "trace_parent")?;
     let body: Vec<u8> = column(row, 5, "body")?;
+    let received_at: i64 = column(row, 6, "received_at")?;
     let lease = Lease::new(RowId::new(id), takes.saturating_add(1));
     let attempt = attempts.saturating_add(1);
     Ok(Taken::new(lease, MessageKey::from_bytes(key), attempt, Bytes::from(body))
         .interrupted(interrupted)
-        .with_trace_parent(trace_parent))
+        .with_trace_parent(trace_parent)
+        .with_age(duration(now.saturating_sub(received_at))))
 }
 
 /// Reads a message for an operator. A column that cannot be read has an empty value.

@@ -154,6 +154,8 @@ impl SqliteStore {
 }
 
 impl InboxStore for SqliteStore {
+    const NAME: &str = "sqlite";
+
     async fn store(
         &self,
         messages: Vec<NewMessage>,
@@ -185,6 +187,10 @@ impl InboxStore for SqliteStore {
 
     async fn counts(&self) -> Result<Counts, BoxError> {
         Ok(self.0.reader.counts().await?)
+    }
+
+    async fn due(&self) -> Result<Option<u64>, BoxError> {
+        Ok(Some(self.0.reader.due(self.0.clock.now()).await?))
     }
 
     async fn oldest_due(&self) -> Result<Option<Duration>, BoxError> {

@@ -62,7 +62,7 @@ impl TakeDue {
         // All rows first: the updates change the index that the statement searches.
         let found = select.query_map((due, limit), |row| {
             let id: i64 = row.get(0)?;
-            Ok((id, rows::taken(row, interrupted)))
+            Ok((id, rows::taken(row, interrupted, now)))
         })?;
         for (id, message) in found.collect::<rusqlite::Result<Vec<_>>>()? {
             match message {
@@ -87,14 +87,14 @@ impl TakeDue {
     fn take_again(&self, transaction: &Transaction<'_>, now: i64) -> rusqlite::Result<Vec<Taken>> {
         let token = self.0.token();
         let mut select = transaction.prepare_cached(
-            "SELECT id, takes - 1, message_key, attempts - 1, trace_parent, body
+            "SELECT id, takes - 1, message_key, attempts - 1, trace_parent, body, received_at
              FROM agentmail_inbox WHERE state = 1 AND take_token = ?1 ORDER BY due_at, id",
         )?;
         let mut rows = select.query([token.as_bytes()])?;
         let mut taken = Vec::new();
         while let Some(row) = rows.next()? {
             // They were read before.
-            taken.extend(rows::taken(row, false));
+            taken.extend(rows::taken(row, false, now));
         }
         transaction
             .prepare_cached(
@@ -127,7 +127,7 @@ const fn select_due(ordered: bool, interrupted: bool, ahead: bool) -> &'static s
     macro_rules! select {
         ($from:literal, $state:literal, $due:literal) => {
             concat!(
-                "SELECT id, takes, message_key, attempts, trace_parent, body FROM ",
+                "SELECT id, takes, message_key, attempts, trace_parent, body, received_at FROM ",
                 $from,
                 " WHERE state = ",
                 $state,

@@ -107,11 +107,12 @@ impl Entry {
         row
     }
 
-    pub(super) fn taken(&self, id: i64, interrupted: bool) -> Taken {
+    pub(super) fn taken(&self, id: i64, interrupted: bool, now: Duration) -> Taken {
         let lease = Lease::new(RowId::new(id), self.takes);
         Taken::new(lease, self.message.key(), self.attempts, self.message.body().clone())
             .interrupted(interrupted)
             .with_trace_parent(self.message.trace_parent().map(ToOwned::to_owned))
+            .with_age(now.saturating_sub(self.received_at))
     }
 }
 

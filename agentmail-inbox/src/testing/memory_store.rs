@@ -102,6 +102,8 @@ impl MemoryStore {
 }
 
 impl InboxStore for MemoryStore {
+    const NAME: &str = "memory";
+
     async fn store(
         &self,
         messages: Vec<NewMessage>,
@@ -146,7 +148,7 @@ impl InboxStore for MemoryStore {
             return Ok(again
                 .map(|(id, entry)| {
                     entry.due_at = end;
-                    entry.taken(*id, false)
+                    entry.taken(*id, false, now)
                 })
                 .collect());
         }
@@ -176,7 +178,7 @@ impl InboxStore for MemoryStore {
                 entry.takes = entry.takes.saturating_add(1);
                 entry.due_at = end;
                 entry.token = Some(take.token());
-                taken.push(entry.taken(id, interrupted));
+                taken.push(entry.taken(id, interrupted, now));
             }
         }
         Ok(taken)
@@ -242,6 +244,11 @@ impl InboxStore for MemoryStore {
         Ok(rows.by_id.values().fold(Counts::default(), |counts, entry| {
             counts.with(entry.state, counts.of(entry.state).saturating_add(1))
         }))
+    }
+
+    async fn due(&self) -> Result<Option<u64>, BoxError> {
+        let due = self.rows().due(self.now(), State::Waiting).len();
+        Ok(Some(u64::try_from(due).unwrap_or(u64::MAX)))
     }
 
     async fn oldest_due(&self) -> Result<Option<Duration>, BoxError> {

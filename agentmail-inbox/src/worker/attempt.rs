@@ -12,6 +12,7 @@ use tracing::{Instrument, Span};
 use crate::{
     lease::LeaseState,
     message::Message,
+    observer::{AttemptEnded, AttemptOutcome, StoreOp},
     outcome::{Finish, Outcome},
     retry::{Wish, with_sources},
     state::State,
@@ -33,7 +34,7 @@ pub(crate) struct Attempt {
 /// How the work has ended.
 enum Worked {
     Ok,
-    Failed(BoxError),
+    Failed(AttemptOutcome, BoxError),
     /// Another worker has the message.
     Lost,
 }
@@ -42,36 +43,44 @@ impl Attempt {
     /// Does the work, and leaves the outcome to the finisher.
     pub(crate) async fn run(self) {
         let span = self.shared.telemetry.attempt(&self.taken);
-        let outcome = self.outcome().instrument(span.clone()).await;
+        let ended = self.outcome().instrument(span.clone()).await;
         let Self { shared, taken, slot } = self;
-        if let Some(outcome) = outcome {
+        if let Some((outcome, end)) = ended {
             let finish = Finish::new(taken.lease(), outcome);
             // The finisher runs for as long as there is an attempt.
-            _ = shared.finisher.send(Ended { finish, slot, span });
+            _ = shared.finisher.send(Ended { finish, slot, span, end });
         } else {
             slot.free(&shared.record);
         }
     }
 
     /// Returns the outcome to record, or `None` if there is nothing to record.
-    async fn outcome(&self) -> Option<Outcome> {
+    async fn outcome(&self) -> Option<(Outcome, AttemptEnded)> {
+        let dead = |reason: &str| Some((Outcome::dead(reason), NOT_BEGUN));
         let attempts = self.shared.settings.attempts;
         if self.taken.attempt() > attempts {
             // The attempt before was the last one, and it had no outcome.
-            return Some(Outcome::dead("its last attempt was cut off, for example by a crash"));
+            return dead("its last attempt was cut off, for example by a crash");
         }
         let message = match Message::new(self.taken.clone()) {
             Ok(message) => message,
-            Err(error) => return Some(Outcome::dead(&format!("not an event: {error}"))),
+            Err(error) => return dead(&format!("not an event: {error}")),
         };
         self.shared.telemetry.begun();
         let in_transaction = message.finished_in_transaction();
-        match self.work(message).await {
-            Worked::Ok if in_transaction.load(Ordering::Acquire) => self.check_transaction().await,
-            Worked::Ok => Some(Outcome::Done),
-            Worked::Failed(error) => Some(self.failed(&error)),
+        let begun = Instant::now();
+        let worked = self.work(message).await;
+        let end = self.end(begun.elapsed());
+        match worked {
+            Worked::Ok if in_transaction.load(Ordering::Acquire) => {
+                self.check_transaction(end).await
+            }
+            Worked::Ok => Some((Outcome::Done, end)),
+            Worked::Failed(how, error) => {
+                Some((self.failed(&error), AttemptEnded { outcome: how, ..end }))
+            }
             Worked::Lost => {
-                self.shared.telemetry.lost();
+                self.shared.telemetry.lost(end);
                 self.shared.record.count(|tried| tried.lost = tried.lost.saturating_add(1));
                 None
             }
@@ -92,11 +101,12 @@ impl Attempt {
                 result = &mut task => return worked(result),
                 () = &mut time_limit => {
                     task.abort();
-                    return Worked::Failed("not done within the time limit".into());
+                    let error = "not done within the time limit".into();
+                    return Worked::Failed(AttemptOutcome::Timeout, error);
                 }
                 _ = renewals.tick() => {
-                    let renewed = Arc::clone(store).renew(self.taken.lease(), settings.lease).await;
-                    match renewed {
+                    let renewed = Arc::clone(store).renew(self.taken.lease(), settings.lease);
+                    match telemetry.observed(StoreOp::Renew, renewed).await {
                         Ok(LeaseState::Held) => telemetry.call_succeeded("renew"),
                         Ok(LeaseState::Lost) => {
                             task.abort();
@@ -107,6 +117,15 @@ impl Attempt {
                     }
                 }
             }
+        }
+    }
+
+    /// Returns what the observers get to know, if the work is done.
+    fn end(&self, duration: Duration) -> AttemptEnded {
+        AttemptEnded {
+            outcome: AttemptOutcome::Done,
+            duration: Some(duration),
+            latency: self.taken.age().map(|age| age.saturating_add(duration)),
         }
     }
 
@@ -125,15 +144,18 @@ impl Attempt {
 
     /// The work has recorded the message as done in a transaction of its own: checks that the
     /// transaction was committed.
-    async fn check_transaction(&self) -> Option<Outcome> {
+    async fn check_transaction(&self, end: AttemptEnded) -> Option<(Outcome, AttemptEnded)> {
         let Shared { store, telemetry, record, .. } = &*self.shared;
         let states = Arc::clone(store).states(vec![self.taken.key()]).await;
         match states.map(|states| states.first().copied().flatten()) {
-            Ok(Some(State::Taken)) => Some(self.failed(&NOT_COMMITTED.into())),
+            Ok(Some(State::Taken)) => {
+                let failed = AttemptEnded { outcome: AttemptOutcome::Failed, ..end };
+                Some((self.failed(&NOT_COMMITTED.into()), failed))
+            }
             // If the store failed, nobody knows. A message that is still taken is due again when
             // its lease ends.
             Ok(_) | Err(_) => {
-                telemetry.done();
+                telemetry.done(end);
                 record.count(|tried| tried.done = tried.done.saturating_add(1));
                 None
             }
@@ -141,15 +163,19 @@ impl Attempt {
     }
 }
 
+/// The end of an attempt whose work has not begun.
+const NOT_BEGUN: AttemptEnded =
+    AttemptEnded { outcome: AttemptOutcome::Dead, duration: None, latency: None };
+
 const NOT_COMMITTED: &str =
     "the work returned `Ok`, but the transaction that records the message was not committed";
 
 fn worked(result: Result<Result<(), BoxError>, JoinError>) -> Worked {
     match result {
         Ok(Ok(())) => Worked::Ok,
-        Ok(Err(error)) => Worked::Failed(error),
+        Ok(Err(error)) => Worked::Failed(AttemptOutcome::Failed, error),
         // The text of a panic may quote the mail.
-        Err(_) => Worked::Failed("the work panicked".into()),
+        Err(_) => Worked::Failed(AttemptOutcome::Panic, "the work panicked".into()),
     }
 }
 

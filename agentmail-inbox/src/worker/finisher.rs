@@ -7,6 +7,7 @@ use crate::{
     any_store::AnyStore,
     backoff::Backoff,
     lease::LeaseState,
+    observer::{AttemptEnded, StoreOp},
     outcome::{Finish, Outcome},
     telemetry::Telemetry,
     worker::shared::{Record, Slot},
@@ -23,6 +24,7 @@ pub(crate) struct Ended {
     pub(crate) finish: Finish,
     pub(crate) slot: Slot,
     pub(crate) span: Span,
+    pub(crate) end: AttemptEnded,
 }
 
 /// Records outcomes. All that end during one call of the store are recorded by the next call.
@@ -53,7 +55,8 @@ impl Finisher {
         let finished: Vec<_> = batch.iter().map(|ended| ended.finish.clone()).collect();
         let mut failures = 0_u32;
         let states = loop {
-            match Arc::clone(&self.store).finish(finished.clone()).await {
+            let call = Arc::clone(&self.store).finish(finished.clone());
+            match self.telemetry.observed(StoreOp::Finish, call).await {
                 Ok(states) => break states,
                 Err(error) => {
                     failures = failures.saturating_add(1);
@@ -63,28 +66,28 @@ impl Finisher {
             }
         };
         self.telemetry.call_succeeded("finish");
-        for (Ended { finish, slot, span }, state) in batch.into_iter().zip(states) {
-            span.in_scope(|| self.count(finish.outcome(), state));
+        for (Ended { finish, slot, span, end }, state) in batch.into_iter().zip(states) {
+            span.in_scope(|| self.count(finish.outcome(), end, state));
             slot.free(&self.record);
         }
     }
 
-    fn count(&self, outcome: &Outcome, state: LeaseState) {
+    fn count(&self, outcome: &Outcome, end: AttemptEnded, state: LeaseState) {
         if state == LeaseState::Lost {
-            self.telemetry.lost();
+            self.telemetry.lost(end);
             return self.record.count(|tried| tried.lost = tried.lost.saturating_add(1));
         }
         match outcome {
             Outcome::Done => {
-                self.telemetry.done();
+                self.telemetry.done(end);
                 self.record.count(|tried| tried.done = tried.done.saturating_add(1));
             }
             Outcome::Retry { pause, reason } => {
-                self.telemetry.retried(reason, *pause);
+                self.telemetry.retried(end, reason, *pause);
                 self.record.count(|tried| tried.retried = tried.retried.saturating_add(1));
             }
             Outcome::Dead { reason } => {
-                self.telemetry.dead(reason);
+                self.telemetry.dead(end, reason);
                 self.record.count(|tried| tried.dead = tried.dead.saturating_add(1));
             }
             // The supervisor puts messages back, not an attempt.

@@ -10,6 +10,7 @@ use crate::{
     backoff::{Backoff, shortened},
     error::InboxError,
     inbox::Inbox,
+    observer::StoreOp,
     outcome::{Finish, Outcome},
     store::Pruning,
     take::{Take, TakeToken, Taken},
@@ -158,7 +159,8 @@ impl Supervisor {
         let mut failures = 0_u32;
         loop {
             let last = *self.stop.borrow();
-            match Arc::clone(&self.shared.store).take(take).await {
+            let taken = Arc::clone(&self.shared.store).take(take);
+            match self.shared.telemetry.observed(StoreOp::Take, taken).await {
                 Ok(taken) => {
                     self.shared.telemetry.call_succeeded("take");
                     return taken;
@@ -203,7 +205,8 @@ impl Supervisor {
         }
         let put_back = |taken: &Taken| Finish::new(taken.lease(), Outcome::Returned);
         let finished = taken.iter().map(put_back).collect();
-        match Arc::clone(&self.shared.store).finish(finished).await {
+        let finished = Arc::clone(&self.shared.store).finish(finished);
+        match self.shared.telemetry.observed(StoreOp::Finish, finished).await {
             Ok(_) => self.shared.telemetry.returned(taken.len()),
             // They are tried again when their leases have ended.
             Err(error) => self.shared.telemetry.call_failed("finish", &error),

@@ -133,6 +133,7 @@ impl Worker {
     /// There is no current tokio runtime.
     #[must_use = "drain the workers before the process ends"]
     pub fn spawn(self) -> Workers {
+        self.inbox.start_sampling();
         let (stop, stopping) = watch::channel(false);
         let supervisor = Supervisor::new(self, stopping);
         let record = supervisor.record();
