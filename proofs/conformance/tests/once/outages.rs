@@ -27,7 +27,7 @@ fn on_redis_with(
         println!("{adapter:?}");
         let server = RedisServer::start(options).unwrap();
         let store = RedisStore::new(&server.url()).unwrap();
-        let claims = Claims::with_config(store, config);
+        let claims = Claims::with_config(store, config.clone());
         scenario(adapter, server, claims);
     }
 }

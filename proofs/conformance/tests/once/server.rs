@@ -29,11 +29,11 @@ pub(crate) fn everywhere(scenario: impl Fn(Adapter, Claims)) {
 pub(crate) fn everywhere_with(config: ClaimsConfig, scenario: impl Fn(Adapter, Claims)) {
     for adapter in ADAPTERS {
         println!("{adapter:?}, in memory");
-        scenario(adapter, Claims::with_config(MemoryStore::new(), config));
+        scenario(adapter, Claims::with_config(MemoryStore::new(), config.clone()));
         println!("{adapter:?}, on Redis");
         let redis = RedisServer::start(&[]).unwrap();
         let store = RedisStore::new(&redis.url()).unwrap();
-        scenario(adapter, Claims::with_config(store, config));
+        scenario(adapter, Claims::with_config(store, config.clone()));
     }
 }
 
