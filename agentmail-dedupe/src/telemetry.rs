@@ -80,7 +80,12 @@ impl Telemetry {
     /// Creates the span of a request for a claim.
     pub(crate) fn span(key: ClaimKey) -> Span {
         tracing::debug_span!(
-            target: TARGET, "claim", %key, outcome = Empty, error.type = Empty, otel.status_code = Empty
+            target: TARGET,
+            "claim",
+            %key,
+            outcome = Empty,
+            error.type = Empty,
+            otel.status_code = Empty
         )
     }
 

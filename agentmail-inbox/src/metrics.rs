@@ -1,8 +1,8 @@
 //! Metrics, recorded with the crate [`metrics`](https://docs.rs/metrics) 0.24.
 //!
-//! With the feature `metrics`, each [`Inbox`](crate::Inbox) records its outcomes. Install a recorder
-//! of the same version of that crate, with [`BUCKETS`], and then call [`register`]. Nothing of a
-//! mail, a tenant or a path is a label.
+//! With the feature `metrics`, each [`Inbox`](crate::Inbox) records its outcomes. Install a
+//! recorder of the same version of that crate, with [`BUCKETS`], and then call [`register`].
+//! Nothing of a mail, a tenant or a path is a label.
 //!
 //! The guide of the repository, `docs/metrics.md`, has complete programs, a table of the metrics,
 //! and rules for alerts.

@@ -34,6 +34,9 @@ mod pages {
     #[doc = include_str!("../../../docs/lookup.md")]
     struct Lookup;
 
+    #[doc = include_str!("../../../docs/metrics.md")]
+    struct Metrics;
+
     #[doc = include_str!("../../../docs/rotate.md")]
     struct Rotate;
 
