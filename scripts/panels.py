@@ -28,7 +28,7 @@ def legend_of(template, labels):
     return template
 
 
-def lines(series, place, top):
+def lines(series, place, top, step):
     """Draws each series as a line, broken where it has no value."""
     parts = []
     for index, (_, points) in enumerate(series):
@@ -38,7 +38,8 @@ def lines(series, place, top):
                 before = None
                 continue
             x, y = place(at, value / top)
-            path.append(f"{'L' if before is not None else 'M'}{x:.1f} {y:.1f}")
+            follows = before is not None and at - before < 1.5 * step
+            path.append(f"{'L' if follows else 'M'}{x:.1f} {y:.1f}")
             before = at
         parts.append(f'<path d="{" ".join(path)}" fill="none" stroke="{COLORS[index % len(COLORS)]}" stroke-width="1.5"/>')
     return parts
@@ -89,7 +90,7 @@ def panel(query, start, end, title, kind, targets, unit):
         parts.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" stroke="#eee"/>')
         parts.append(text(LEFT - 4, y + 4, number(top * share), 10, "end", "#666"))
     series.sort(key=lambda each: -max((value for _, value in each[1] if math.isfinite(value)), default=0))
-    parts += lines(series, place, top)
+    parts += lines(series, place, top, (end - start) / STEPS)
     x = LEFT
     for index, (name, _) in enumerate(series):
         if x + 6.2 * len(name) > WIDTH - 20:

@@ -57,7 +57,6 @@ impl WebhookConfig {
     where
         V: IntoIterator<Item = &'a [u8]>,
     {
-        let span = telemetry::delivery();
         let mut origin = Origin::new(head.path(), head.has_content_encoding());
         #[cfg(feature = "diagnose")]
         origin.set_observed(Observed::new(self, &head, &values, declared_length));
@@ -66,7 +65,7 @@ impl WebhookConfig {
             .and_then(|headers| Stage::new(self, &head, headers, declared_length, &mut origin));
         Receive {
             config: self.clone(),
-            span,
+            span: telemetry::delivery(),
             origin,
             stage: stage.unwrap_or_else(Stage::Refused),
             declared_length,
