@@ -109,5 +109,5 @@ fn tenant(
     agent: String,
     new: fn(agentmail_verify::Verifier, String) -> agentmail_receive::Tenant,
 ) -> Option<agentmail_receive::Tenant> {
-    (agent.len() % 2 == 0).then(|| new(verifier_of(&agent), agent))
+    agent.len().is_multiple_of(2).then(|| new(verifier_of(&agent), agent))
 }

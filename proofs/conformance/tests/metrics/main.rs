@@ -58,7 +58,7 @@ async fn values_come_out_of_the_exporter_and_random_requests_add_no_series() {
     }
     let before = exporter.series();
     for number in 0..10_000_u32 {
-        apps.send(number % 2 == 0, random(fastrand::u32(0..requests::KINDS))).await;
+        apps.send(number.is_multiple_of(2), random(fastrand::u32(0..requests::KINDS))).await;
     }
     let after = exporter.series();
     let added: Vec<_> = after.difference(&before).collect();
