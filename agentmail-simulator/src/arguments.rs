@@ -12,6 +12,7 @@ Usage: agentmail-simulator [OPTION...]
                          (default: my-agent)
   --listen ADDRESS       where the API listens (default: 127.0.0.1:8026); an address that is not
                          a loopback address needs AGENTMAIL_OPERATOR_TOKEN
+  --smtp ADDRESS         accepts mail by SMTP at this loopback address, such as 127.0.0.1:2525
   --host NAME            accepts this name in `Host`, beside localhost and addresses; may be
                          repeated
   --mails FOLDER         the folder that acts as the bucket (default: a temporary one)
@@ -73,6 +74,7 @@ impl Command {
                     builder
                 }
                 "listen" => builder.with_listen(text(&mut parser)?),
+                "smtp" => builder.with_smtp(text(&mut parser)?),
                 "host" => builder.with_host(text(&mut parser)?),
                 "mails" => builder.with_bucket_folder(PathBuf::from(parser.value()?)),
                 "data" => with_data(builder, PathBuf::from(parser.value()?))?,
@@ -197,6 +199,7 @@ mod tests {
             "--agent=a=token",
             "--agent=b",
             "--listen=127.0.0.1:0",
+            "--smtp=127.0.0.1:0",
             "--host=name",
             "--mails=folder",
             "--max=10",

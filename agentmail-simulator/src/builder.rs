@@ -11,6 +11,7 @@ use crate::{
     service::Service,
     settings::Settings,
     simulator::Simulator,
+    smtp,
     state::State,
     storage::{Bucket, Journal},
 };
@@ -22,6 +23,7 @@ use crate::{
 /// | setting | default |
 /// | --- | --- |
 /// | address | a free port of the loopback interface |
+/// | address of SMTP | none: mail comes by HTTP only |
 /// | operator's token | none |
 /// | agents | none |
 /// | names in `Host` | addresses and `localhost` |
@@ -36,6 +38,7 @@ use crate::{
 #[must_use]
 pub struct SimulatorBuilder {
     listen: String,
+    smtp: Option<String>,
     operator_token: Option<String>,
     agents: Vec<(String, Option<String>)>,
     hosts: Vec<String>,
@@ -49,6 +52,7 @@ impl SimulatorBuilder {
     pub(crate) fn new() -> Self {
         Self {
             listen: "127.0.0.1:0".to_owned(),
+            smtp: None,
             operator_token: None,
             agents: Vec::new(),
             hosts: Vec::new(),
@@ -64,6 +68,16 @@ impl SimulatorBuilder {
     /// [`with_operator_token`](Self::with_operator_token).
     pub fn with_listen(mut self, address: impl Into<String>) -> Self {
         self.listen = address.into();
+        self
+    }
+
+    /// Accepts mail by SMTP at this address and port, for example `127.0.0.1:2525`. Port 0 is a
+    /// free port. It must be a loopback address, because SMTP accepts every login.
+    ///
+    /// The recipient `my-agent@anything` is the agent `my-agent`. A recipient that is no agent gets
+    /// 550.
+    pub fn with_smtp(mut self, address: impl Into<String>) -> Self {
+        self.smtp = Some(address.into());
         self
     }
 
@@ -141,6 +155,7 @@ impl SimulatorBuilder {
     ///
     /// - The address cannot be listened at.
     /// - It is not a loopback address, and there is no operator's token.
+    /// - The address of SMTP is not a loopback address.
     /// - The bucket's folder cannot be created.
     /// - The data file cannot be read or written, or another process uses it.
     /// - The id or the token of an agent is not valid.
@@ -159,6 +174,10 @@ impl SimulatorBuilder {
             );
             return Err(StartError::new(message));
         }
+        let smtp = match &self.smtp {
+            Some(address) => Some(listen_for_smtp(address).await?),
+            None => None,
+        };
         let (state, journal, folder) = self.restore()?;
         let bucket = Bucket::open(folder.as_deref())
             .map_err(StartError::io("the folder of the bucket cannot be created"))?;
@@ -171,12 +190,17 @@ impl SimulatorBuilder {
         }
         let app = App { service: Arc::clone(&service), operator_token: self.operator_token };
         let router = api::router(Arc::new(app), Allowed { hosts: self.hosts });
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(serve(listener, router)),
             tokio::spawn(dispatch(Arc::clone(&service))),
             tokio::spawn(sweep(Arc::clone(&service))),
         ];
-        Ok(Simulator::new(address, service, tasks))
+        let mut smtp_address = None;
+        if let Some((listener, address)) = smtp {
+            smtp_address = Some(address);
+            tasks.push(tokio::spawn(smtp::serve(listener, Arc::clone(&service))));
+        }
+        Ok(Simulator::new(address, smtp_address, service, tasks))
     }
 
     #[cfg(feature = "data")]
@@ -202,6 +226,18 @@ impl fmt::Debug for SimulatorBuilder {
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
+}
+
+async fn listen_for_smtp(address: &str) -> Result<(TcpListener, SocketAddr), StartError> {
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(StartError::io(format!("cannot listen for SMTP at {address}")))?;
+    let local = listener.local_addr().map_err(StartError::io("the address of SMTP is unknown"))?;
+    if !local.ip().is_loopback() {
+        let message = format!("SMTP at {address}: it is not a loopback address");
+        return Err(StartError::new(message));
+    }
+    Ok((listener, local))
 }
 
 #[cfg(feature = "data")]

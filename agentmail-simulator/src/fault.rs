@@ -82,6 +82,43 @@ impl Fault {
             Self::FieldType => "field_type",
         }
     }
+
+    /// Returns what a receiver gets, in one sentence.
+    pub(crate) const fn description(self) -> &'static str {
+        match self {
+            Self::Forged => "a signature with a secret that the agent has never had",
+            Self::Stale => "a signature that is an hour old",
+            Self::Future => "a signature that is an hour ahead",
+            Self::Unsigned => "no signature, and the header X-AgentMail-Unsigned",
+            Self::Replayed => "an earlier request after the delivery, byte for byte",
+            Self::Duplicated => "the same request twice",
+            Self::Reordered => "the delivery after a later one",
+            Self::Truncated => "half of the body, with the signature of all of it",
+            Self::Oversized => "a body of 512 KiB, signed",
+            Self::SlowBody => "half of the body, and then nothing",
+            Self::ConnectionCut => "half of the body, and then the end of the connection",
+            Self::WrongAgentId => "a payload that names another agent, signed",
+            Self::OldSecret => "a signature with the secret before the last rotation",
+            Self::RecodedBody => "a body that was written again after it was signed",
+            Self::FieldType => "a payload with two fields of another type, signed",
+        }
+    }
+
+    /// Returns whether a receiver must refuse the delivery with 403. One that has a secret for each
+    /// agent also refuses another agent's id.
+    pub(crate) const fn deserves_403(self) -> bool {
+        matches!(
+            self,
+            Self::Forged
+                | Self::Stale
+                | Self::Future
+                | Self::Unsigned
+                | Self::Truncated
+                | Self::WrongAgentId
+                | Self::OldSecret
+                | Self::RecodedBody
+        )
+    }
 }
 
 impl fmt::Display for Fault {

@@ -46,6 +46,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let agent_ids = arguments.agent_ids().to_vec();
     let simulator = arguments.builder().start().await?;
     print(&format!("agentmail-simulator listens at {}\n", simulator.url()));
+    if let Some(address) = simulator.smtp_address() {
+        print(&format!("It accepts mail by SMTP at {address}\n"));
+    }
     print(&format!("The folder of the bucket is {}\n", simulator.bucket_folder().display()));
     for agent_id in agent_ids {
         let agent = simulator.agent(&agent_id).await?;

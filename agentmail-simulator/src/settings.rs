@@ -37,6 +37,10 @@ impl Settings {
     pub(crate) const HEADER_BYTES: usize = 32 * 1024;
     /// How many connections are open at once.
     pub(crate) const CONNECTIONS: usize = 1_024;
+    /// How many connections of SMTP are open at once. Each may hold a mail in memory.
+    pub(crate) const SMTP_CONNECTIONS: usize = 20;
+    /// How long a command of SMTP, or the content of a mail, may take.
+    pub(crate) const SMTP_TIME: Duration = Duration::from_secs(60);
     /// The longest `wait`.
     pub(crate) const WAIT: Duration = Duration::from_secs(60);
 }

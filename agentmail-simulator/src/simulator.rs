@@ -27,6 +27,7 @@ use crate::{
 #[must_use]
 pub struct Simulator {
     address: SocketAddr,
+    smtp_address: Option<SocketAddr>,
     service: Arc<Service>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -48,10 +49,11 @@ impl Simulator {
 
     pub(crate) fn new(
         address: SocketAddr,
+        smtp_address: Option<SocketAddr>,
         service: Arc<Service>,
         tasks: Vec<JoinHandle<()>>,
     ) -> Self {
-        Self { address, service, tasks }
+        Self { address, smtp_address, service, tasks }
     }
 
     /// Returns the URL of the API, for example `http://127.0.0.1:8026`.
@@ -64,6 +66,13 @@ impl Simulator {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns the address that accepts mail by SMTP, if
+    /// [`with_smtp`](SimulatorBuilder::with_smtp) has set one.
+    #[must_use]
+    pub fn smtp_address(&self) -> Option<SocketAddr> {
+        self.smtp_address
     }
 
     /// Returns the folder that acts as the bucket.

@@ -29,6 +29,8 @@ pub(super) struct AgentView {
     agent_id: String,
     /// The agent's bearer token.
     token: String,
+    /// Whether `GET /webhook` shows one.
+    has_webhook: bool,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -43,6 +45,7 @@ pub(super) async fn list(State(app): State<Arc<App>>, _: Operator) -> Json<Agent
         let view = |account: &crate::record::Account| AgentView {
             agent_id: account.agent_id.clone(),
             token: account.token.clone(),
+            has_webhook: account.webhook.is_some(),
         };
         state.accounts.values().map(view).collect()
     });
@@ -63,5 +66,8 @@ pub(super) async fn create(
 ) -> Result<impl IntoResponse, Problem> {
     let (token, is_new) = app.service.agent(&agent_id, token).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    Ok((status, Json(AgentView { agent_id, token })))
+    let has_webhook = app.service.read(|state| {
+        state.account(&agent_id).is_ok_and(|account| account.webhook.is_some())
+    });
+    Ok((status, Json(AgentView { agent_id, token, has_webhook })))
 }

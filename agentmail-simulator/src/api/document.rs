@@ -14,10 +14,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     api::{
-        App, about, agents, dead_letters, deliveries, events, faults, inbound, messages,
-        notifications, outbox, ready, webhook,
+        App, about, agents, attempts, dead_letters, deliveries, events, faults, inbound, messages,
+        notifications, outbox, overview, ready, webhook,
     },
     error::Problem,
+    page::{PATHS, asset},
     record::Event,
     server::{Allowed, Json, guard},
 };
@@ -46,19 +47,26 @@ pub(crate) fn router(app: Arc<App>, allowed: Allowed) -> Router {
         .routes(routes!(messages::raw))
         .routes(routes!(deliveries::get_all))
         .routes(routes!(deliveries::latest))
+        .routes(routes!(overview::get))
         .routes(routes!(deliveries::get))
         .routes(routes!(deliveries::redrive))
+        .routes(routes!(attempts::get))
         .routes(routes!(dead_letters::get_all))
         .routes(routes!(dead_letters::redrive))
         .routes(routes!(outbox::get_all))
         .routes(routes!(faults::get, faults::put, faults::delete))
+        .routes(routes!(faults::delete_one))
         .routes(routes!(events::get))
         .routes(routes!(agents::list, agents::create))
         .routes(routes!(ready::ready))
         .routes(routes!(about::about))
         .split_for_parts();
     complete(&mut document);
+    let pages = PATHS
+        .into_iter()
+        .fold(Router::new(), |router, path| router.route(path, get(async move || asset(path))));
     router
+        .merge(pages)
         .route("/openapi.json", get(async move || Json(document)))
         .fallback(async || Problem::not_found("path").into_response())
         .method_not_allowed_fallback(async || {

@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
-use axum::{extract::State, response::IntoResponse};
+use axum::{
+    extract::{Path, State, rejection::PathRejection},
+    response::IntoResponse,
+};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -46,6 +49,16 @@ pub(super) struct FaultSettings {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Faults {
     faults: Vec<FaultSettings>,
+    /// Every fault that the simulator has.
+    available: Vec<AvailableFault>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct AvailableFault {
+    #[schema(schema_with = schema::fault)]
+    fault: Fault,
+    /// What a receiver gets.
+    description: &'static str,
 }
 
 /// As in the schema.
@@ -91,6 +104,28 @@ pub(super) async fn put(
     listed(&app, &agent_id)
 }
 
+/// Removes one fault of the agent.
+#[utoipa::path(
+    delete, path = "/faults/{fault}", tag = "simulator",
+    params(FaultsQuery, ("fault" = String, Path)), responses((status = 204)),
+)]
+pub(super) async fn delete_one(
+    State(app): State<Arc<App>>,
+    scope: Scope,
+    _: Query<FaultsQuery>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<impl IntoResponse, Problem> {
+    let agent_id = scope.agent()?;
+    let missing = || Problem::not_found("fault");
+    let Path(name) = name.map_err(|_| missing())?;
+    let fault: Fault = name.parse().map_err(|_| missing())?;
+    if app.service.write(|state| state.clear_fault(&agent_id, fault)).await?? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(missing())
+    }
+}
+
 /// Removes all faults of the agent.
 #[utoipa::path(
     delete, path = "/faults", tag = "simulator", params(FaultsQuery), responses((status = 204)),
@@ -114,8 +149,13 @@ fn listed(app: &App, agent_id: &str) -> Result<Json<Faults>, Problem> {
     };
     app.service.read(|state| {
         let account = state.account(agent_id)?;
-        Ok(Json(Faults { faults: account.faults.iter().map(settings).collect() }))
+        let faults = account.faults.iter().map(settings).collect();
+        Ok(Json(Faults { faults, available: Fault::ALL.map(available).into() }))
     })
+}
+
+fn available(fault: Fault) -> AvailableFault {
+    AvailableFault { fault, description: fault.description() }
 }
 
 fn always() -> f64 {

@@ -3,6 +3,7 @@
 mod about;
 mod agents;
 mod app;
+mod attempts;
 mod dead_letters;
 mod deliveries;
 mod document;
@@ -13,6 +14,7 @@ mod list;
 mod messages;
 mod notifications;
 mod outbox;
+mod overview;
 mod ready;
 mod wait;
 mod webhook;

@@ -2,7 +2,7 @@ use agentmail_verify::{Secret, SecretError, Signer, UnixTime, WebhookHeader};
 use bytes::Bytes;
 
 use crate::{
-    deliver::recode::as_javascript,
+    deliver::content::Content,
     fault::Fault,
     random,
     record::{Header, KeptSignature, Made, Purpose, Signature},
@@ -11,8 +11,6 @@ use crate::{
 
 /// How far off the faults `stale` and `future` sign.
 const HOUR: u64 = 3_600;
-/// The length of the body with the fault `oversized`.
-const OVERSIZED: usize = 512 * 1024;
 
 /// The requests of an attempt.
 #[derive(Debug)]
@@ -36,15 +34,8 @@ pub(super) enum Manner {
 
 /// Makes the requests of an attempt: signed, and with its fault.
 pub(super) fn prepare(plan: &Plan, keep: bool, now: UnixTime) -> Result<Prepared, SecretError> {
-    let signed_body = payload(plan);
-    let (signature, values) = sign(plan, &signed_body, keep, now)?;
-    let body = match plan.fault {
-        Some(Fault::Truncated) => {
-            signed_body.get(..signed_body.len() / 2).unwrap_or_default().to_owned()
-        }
-        Some(Fault::RecodedBody) => as_javascript(&signed_body),
-        _ => signed_body,
-    };
+    let Content { signed, sent: body } = Content::of(&plan.payload, plan.fault);
+    let (signature, values) = sign(plan, &signed, keep, now)?;
     let kept = match (&values, plan.fault) {
         (Some((timestamp, signature)), None) if keep => timestamp
             .parse()
@@ -68,35 +59,6 @@ pub(super) fn prepare(plan: &Plan, keep: bool, now: UnixTime) -> Result<Prepared
     };
     let requests = [(Purpose::Delivery, sent, manner)].into_iter().chain(extra).collect();
     Ok(Prepared { requests, signature, kept })
-}
-
-/// Returns the payload that is signed. Inside a string of JSON, a quotation mark is escaped: what
-/// is replaced here is never a part of the mail's text.
-fn payload(plan: &Plan) -> String {
-    let payload = &plan.payload;
-    match plan.fault {
-        Some(Fault::WrongAgentId) => {
-            payload.replacen(r#""agent_id": ""#, r#""agent_id": "not-"#, 1)
-        }
-        Some(Fault::FieldType) => {
-            let text = payload
-                .replacen(r#""rate_limited": true"#, r#""rate_limited": 1"#, 1)
-                .replacen(r#""rate_limited": false"#, r#""rate_limited": 0"#, 1);
-            replace_value(&text, r#""timestamp": "#, "1776340800")
-        }
-        Some(Fault::Oversized) => {
-            let spaces = OVERSIZED.saturating_sub(payload.len());
-            format!("{payload}{}", " ".repeat(spaces))
-        }
-        _ => payload.clone(),
-    }
-}
-
-/// Replaces the value that follows this name, up to the next comma.
-fn replace_value(json: &str, name: &str, value: &str) -> String {
-    let Some((before, after)) = json.split_once(name) else { return json.to_owned() };
-    let rest = after.find(',').and_then(|comma| after.get(comma..)).unwrap_or_default();
-    format!("{before}{name}{value}{rest}")
 }
 
 /// The two values of the headers: the timestamp, and the signature.
@@ -150,6 +112,13 @@ fn headers(values: Option<Values>) -> Vec<Header> {
         None => headers.push(header(WebhookHeader::Unsigned.name(), "1".to_owned())),
     }
     headers
+}
+
+/// Makes the request and the signature of an attempt, for tests of other modules.
+#[cfg(test)]
+pub(crate) fn prepared(plan: &Plan, now: UnixTime) -> (Sent, Signature) {
+    let Prepared { mut requests, signature, .. } = prepare(plan, false, now).unwrap();
+    (requests.remove(0).1, signature)
 }
 
 #[cfg(test)]
@@ -220,23 +189,6 @@ mod tests {
                 assert_eq!(verify("the former secret", sent), Ok(()));
             }
         }
-    }
-
-    #[test]
-    fn faults_of_the_payload_change_only_their_field() {
-        let body = |fault| {
-            let prepared = prepare(&plan(Some(fault)), false, NOW).unwrap();
-            String::from_utf8(prepared.requests[0].1.body.to_vec()).unwrap()
-        };
-
-        assert_eq!(body(Fault::WrongAgentId), PAYLOAD.replacen("my-agent", "not-my-agent", 1));
-        assert_eq!(
-            body(Fault::FieldType),
-            PAYLOAD.replace("false", "0").replace(r#""2026-04-16T12:00:00+00:00""#, "1776340800")
-        );
-        assert_eq!(body(Fault::Oversized).trim_end(), PAYLOAD);
-        assert_eq!(body(Fault::Oversized).len(), OVERSIZED);
-        assert_eq!(body(Fault::Truncated), PAYLOAD[..PAYLOAD.len() / 2]);
     }
 
     #[test]

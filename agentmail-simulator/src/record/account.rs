@@ -2,7 +2,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{fault::FaultPlan, record::Rule};
+use crate::{fault::FaultPlan, record::Rule, time::Time};
 
 /// An agent and everything that is configured for it.
 #[derive(Clone, Serialize, Deserialize)]
@@ -12,6 +12,9 @@ pub(crate) struct Account {
     pub(crate) webhook: Option<Webhook>,
     /// The secret before the last rotation, for the fault `old_secret`.
     pub(crate) former_secret: Option<String>,
+    /// When the secret was changed.
+    #[serde(default)]
+    pub(crate) rotated_at: Option<Time>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) faults: Vec<FaultPlan>,
     /// How many mails the agent has received.
@@ -32,6 +35,7 @@ impl Account {
             token,
             webhook: None,
             former_secret: None,
+            rotated_at: None,
             rules: Vec::new(),
             faults: Vec::new(),
             mails: 0,

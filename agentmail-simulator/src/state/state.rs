@@ -5,12 +5,13 @@ use std::{
 
 use crate::{
     error::Problem,
-    fault::FaultPlan,
+    fault::{Fault, FaultPlan},
     record::{
         Account, Delivery, Event, Kind, Message, OutboxMail, Rule, State as DeliveryState, Webhook,
     },
     state::{Lane, Sent, schedule::Schedule},
     storage::{Change, Table},
+    time::now,
 };
 
 /// Everything that the simulator knows.
@@ -137,6 +138,9 @@ impl State {
             };
             let secret = match (&shown, old_secret) {
                 (Some(new), old) => {
+                    if old.is_some() {
+                        account.rotated_at = Some(now());
+                    }
                     account.former_secret = old.or_else(|| account.former_secret.take());
                     new.clone()
                 }
@@ -171,6 +175,18 @@ impl State {
         self.configure(agent_id, Kind::FaultsChanged, |account| {
             account.faults.retain(|other| other.fault() != plan.fault());
             account.faults.push(plan);
+        })
+    }
+
+    /// Removes the plan of one fault. Returns whether there was one.
+    pub(crate) fn clear_fault(&mut self, agent_id: &str, fault: Fault) -> Result<bool, Problem> {
+        let is_planned = |plan: &FaultPlan| plan.fault() == fault;
+        if !self.account(agent_id)?.faults.iter().any(is_planned) {
+            return Ok(false);
+        }
+        self.configure(agent_id, Kind::FaultsChanged, |account| {
+            account.faults.retain(|plan| !is_planned(plan));
+            true
         })
     }
 
