@@ -382,6 +382,7 @@ async fn the_document_describes_every_call() {
     }
     let expected = [
         "delete /faults",
+        "delete /faults/{fault}",
         "delete /messages",
         "delete /webhook",
         "get /about",
@@ -389,7 +390,9 @@ async fn the_document_describes_every_call() {
         "get /dead-letters",
         "get /deliveries",
         "get /deliveries/latest",
+        "get /deliveries/overview",
         "get /deliveries/{delivery_id}",
+        "get /deliveries/{delivery_id}/attempts/{number}",
         "get /events",
         "get /faults",
         "get /messages",

@@ -66,8 +66,8 @@ pub(super) async fn create(
 ) -> Result<impl IntoResponse, Problem> {
     let (token, is_new) = app.service.agent(&agent_id, token).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    let has_webhook = app.service.read(|state| {
-        state.account(&agent_id).is_ok_and(|account| account.webhook.is_some())
-    });
+    let has_webhook = app
+        .service
+        .read(|state| state.account(&agent_id).is_ok_and(|account| account.webhook.is_some()));
     Ok((status, Json(AgentView { agent_id, token, has_webhook })))
 }

@@ -221,7 +221,7 @@ let refreshTimer;
 function refresh() {
   refreshTimer ??= setTimeout(async () => {
     refreshTimer = undefined;
-    await show({ isRefresh: true });
+    await show();
   }, 250);
 }
 
@@ -267,14 +267,16 @@ const VIEWS = [
 let shown = "";
 let turn = 0;
 
-/** Shows the view of the address. A refresh keeps the focus, and what is open. */
-async function show({ isRefresh = false } = {}) {
+/** Shows the view of the address. If it is shown already, the focus and what is open stay. */
+async function show() {
   const { agent, view, item, query } = route();
+  const place = `${agent}/${view}/${item}`;
+  const isShown = shown === place;
   const mine = ++turn;
   let content;
   try {
     const make = views[view] ?? (() => missing("There is no such view."));
-    const [made] = await Promise.all([make({ agent, item, query, isRefresh }), loadCounts(agent)]);
+    const [made] = await Promise.all([make({ agent, item, query, isShown }), loadCounts(agent)]);
     content = made;
   } catch (error) {
     if (mine !== turn) return;
@@ -284,11 +286,10 @@ async function show({ isRefresh = false } = {}) {
     }
     if (!(error instanceof Refused)) throw error;
     // What is shown stays while the simulator does not respond. The dot says so.
-    if (isRefresh && error.status === 0) return;
+    if (isShown && error.status === 0) return;
     content = error.status === 401 ? login() : missing(error.message);
   }
   if (mine !== turn) return;
-  const place = `${agent}/${view}/${item}`;
   showChrome(agent, view);
   const holder = h("main", {}, content);
   if (shown === place) {
@@ -299,7 +300,7 @@ async function show({ isRefresh = false } = {}) {
     $("main").replaceChildren(...holder.childNodes);
     // After a click, the focus is where a screen reader continues to read.
     const heading = $("main").querySelector("[data-focus]") ?? $("main").querySelector("h1");
-    if (wasShown && !isRefresh && heading) {
+    if (wasShown && heading) {
       heading.tabIndex = -1;
       heading.focus({ preventScroll: false });
     }
@@ -379,7 +380,7 @@ const faultChip = (fault) => (fault ? h("span", { class: "chip wait" }, `fault $
  *  that change the direction are shown as their numbers. */
 function foreign(text, otherwise) {
   if (!text) return h("span", { class: "quiet" }, otherwise);
-  const plain = text.replace(/[\u0000-\u001f\u007f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
+  const plain = text.replace(/[\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]/g,
     (it) => `\\u${it.charCodeAt(0).toString(16).padStart(4, "0")}`);
   return h("bdi", { dir: "auto" }, plain);
 }
@@ -397,7 +398,7 @@ const check = (fieldId, title, checked, properties = {}) =>
   h("label", { class: "check", for: fieldId }, h("input", { type: "checkbox", id: fieldId, checked, ...properties }), title);
 
 const block = (label, text) =>
-  h("pre", { tabindex: "0", role: "region", "aria-label": label, class: "verbatim" }, text);
+  h("pre", { tabindex: "0", role: "group", "aria-label": label, class: "verbatim" }, text);
 
 const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) + (text.endsWith(".") ? "" : ".") : "");
 
@@ -567,10 +568,10 @@ function attemptPart(deliveryId, it, open, explained) {
     if (event.target.open) open.add(it.number);
     else open.delete(it.number);
     openAttempts.set(deliveryId, open);
-    show({ isRefresh: true });
+    show();
   };
   return h("details", { class: "attempt", id: `attempt-${it.number}`, open: open.has(it.number), ontoggle },
-    h("summary", {}, h("span", { class: "chips" }, h("strong", {}, `Attempt ${it.number}`),
+    h("summary", { id: `attempt-${it.number}-summary` }, h("span", { class: "chips" }, h("strong", {}, `Attempt ${it.number}`),
       statusChip(exchange?.response?.status, exchange?.error), faultChip(it.fault),
       h("span", { class: "quiet small" }, clock(it.started_at), ` · ${it.duration_ms} ms`))),
     explained ? h("div", { class: "inside" },
@@ -584,7 +585,7 @@ function attemptPart(deliveryId, it, open, explained) {
 function refusalPart(explanation, number) {
   const { receiver } = explanation;
   const said = receiver ? [receiver.code, receiver.detail ?? receiver.title, receiver.hint].filter(Boolean).join(": ") : "";
-  return h("section", { class: "callout", "aria-label": "Why it was refused" },
+  return h("div", { class: "callout" },
     h("h3", {}, "Why it was refused"),
     h("p", {}, h("strong", {}, sentence(explanation.summary))),
     h("p", {}, "What to do: ", sentence(explanation.fix)),
@@ -617,7 +618,7 @@ function exchangePart({ purpose, request, response }, index) {
 
 function headerTable(headers, label) {
   if (!headers.length) return h("p", { class: "quiet small" }, "No headers.");
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label },
+  return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": label },
     h("table", { class: "headers" }, h("tbody", {}, headers.map((it) =>
       h("tr", {}, h("th", { scope: "row" }, it.name), h("td", {}, it.value))))));
 }
@@ -712,7 +713,7 @@ async function mailDetail(messageId, query) {
 /** The raw text is loaded when it is opened, so a refresh must not remove it. */
 function rawBlock() {
   const old = $("raw-text");
-  return h("pre", { tabindex: "0", role: "region", "aria-label": "The raw mail", class: "verbatim", id: "raw-text" }, old ? old.textContent : "");
+  return h("pre", { tabindex: "0", role: "group", "aria-label": "The raw mail", class: "verbatim", id: "raw-text" }, old ? old.textContent : "");
 }
 
 function routePart(it) {
@@ -760,8 +761,8 @@ views["dead-letters"] = async ({ agent, query }) => {
 
 // Compose.
 
-views.compose = async ({ agent, isRefresh }) => {
-  if (isRefresh) throw new Unchanged();
+views.compose = async ({ agent, isShown }) => {
+  if (isShown) throw new Unchanged();
   const send = async () => {
     const value = (name) => $(`mail-${name}`).value;
     const mail = { from: value("from").trim(), subject: value("subject") || null, text: value("text") };
@@ -884,8 +885,8 @@ views.webhook = async ({ agent }) => {
 
 // Rules.
 
-views.rules = async ({ agent, item, isRefresh }) => {
-  if (item) return ruleEditor(agent, item, isRefresh);
+views.rules = async ({ agent, item, isShown }) => {
+  if (item) return ruleEditor(agent, item, isShown);
   const [rules, { messages }, { mails }] = await Promise.all([
     api("GET", "/notifications", { as: agent }),
     api("GET", "/messages", { query: { agent_id: agent, limit: 50 } }),
@@ -899,7 +900,7 @@ views.rules = async ({ agent, item, isRefresh }) => {
       rules.length ? rules.map((rule) => rulePart(rule, messages)) : h("div", { class: "card empty" }, h("strong", {}, "No rules"), h("p", {}, "Each mail goes to the agent's webhook.")),
       mails.length ? h("section", { class: "card", "aria-label": "Outbox" }, h("h2", {}, "Outbox"),
         h("p", { class: "quiet" }, "What rules would send to their recipients. The simulator sends no mail."),
-        h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Entries of the outbox" }, h("table", {},
+        h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Entries of the outbox" }, h("table", {},
           h("thead", {}, h("tr", {}, ["Time", "Recipient", "Subject", "Rule"].map((it) => h("th", { scope: "col" }, it)))),
           h("tbody", {}, mails.map((it) => h("tr", {}, h("td", {}, clock(it.at)), h("td", {}, it.recipient),
             h("td", {}, h("a", { href: link("mails", it.message_id) }, foreign(it.subject, "(no subject)"))), h("td", {}, it.rule_id))))))) : null),
@@ -935,8 +936,8 @@ function rulePart(rule, messages) {
         h("a", { href: link("mails", it.message.message_id) }, foreign(it.message.subject, "(no subject)")), routePart(it))))) : null);
 }
 
-async function ruleEditor(agent, item, isRefresh) {
-  if (isRefresh) throw new Unchanged();
+async function ruleEditor(agent, item, isShown) {
+  if (isShown) throw new Unchanged();
   const rules = await api("GET", "/notifications", { as: agent });
   const old = rules.find((it) => it.id === item);
   if (!old && item !== "new rule") return missing("There is no such rule.");
@@ -1004,7 +1005,7 @@ views.faults = async ({ agent }) => {
       toast(`The fault ${fault} is on.`);
     }
     document.querySelectorAll(`[data-of="${fault}"]`).forEach((it) => { it.isChanged = false; });
-    await show({ isRefresh: true });
+    await show();
   });
   const off = () => attempt(async () => {
     await api("DELETE", "/faults", { query });
@@ -1042,7 +1043,7 @@ views.activity = async ({ agent }) => {
   return [
     h("div", { class: "head" }, h("h1", {}, "Activity"), h("p", {}, "What has happened, from the event stream. The newest is the first.")),
     newest.length
-      ? h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Events" }, h("table", {},
+      ? h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Events" }, h("table", {},
         h("thead", {}, h("tr", {}, ["Time", "Event", "Of", "Result"].map((it) => h("th", { scope: "col" }, it)))),
         h("tbody", {}, newest.map((it) => h("tr", { id: `event-${it.id}` },
           h("td", {}, clock(it.at)), h("td", { class: "whole" }, it.kind),

@@ -1,6 +1,8 @@
 //! What the tests share: calls of the API, and endpoints for deliveries.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub(crate) mod smtp;
+
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},
