@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 
 os.chdir(os.path.join(os.path.dirname(__file__), ".."))
 
@@ -20,6 +21,7 @@ with open("README.md") as readme:
 expected = [
     ("agentmail-examples-tour", ["genuine    200       200"]),
     ("scripts/test", None),
+    ("agentmail-simulator", None),
     ("--bin axum_layer", None),
     ("agentmail-cli -- send", ["200"]),
 ]
@@ -40,6 +42,16 @@ try:
                 text=True, start_new_session=True,
             )
             assert address in receiver.stdout.readline(), "the receiver does not listen"
+        elif mark == "agentmail-simulator":
+            command = f"exec {snippet.strip()} -- --listen 127.0.0.1:0"
+            simulator = subprocess.Popen(["bash", "-c", command], stdout=subprocess.PIPE, text=True)
+            try:
+                url = simulator.stdout.readline().split()[-1]
+                with urllib.request.urlopen(url) as page:
+                    assert "<title>AgentMail simulator</title>" in page.read().decode(), "the page is missing"
+            finally:
+                simulator.terminate()
+            passed += 1
         elif outputs:
             run = subprocess.run(["bash", "-euc", snippet], capture_output=True, text=True)
             for output in outputs:

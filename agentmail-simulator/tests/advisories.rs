@@ -26,7 +26,7 @@ async fn simulator() -> Simulator {
 
 async fn mails(simulator: &Simulator) -> usize {
     let list = call(simulator, "GET", "/messages", Value::Null).await.json();
-    list["messages"].as_array().unwrap().len()
+    list.pointer("/messages").unwrap().as_array().unwrap().len()
 }
 
 /// Sends the start of a request without an end, as long as the simulator reads it. Returns the
@@ -47,7 +47,8 @@ async fn endless(simulator: &Simulator, head: &str, chunk: &[u8]) -> (String, us
     let sending = tokio::spawn(sending);
     let mut response = vec![0; 64];
     let length = reader.read(&mut response).await.unwrap_or(0);
-    let line = String::from_utf8_lossy(&response[..length]).lines().next().unwrap_or("").to_owned();
+    response.truncate(length);
+    let line = String::from_utf8_lossy(&response).lines().next().unwrap_or("").to_owned();
     drop(reader);
     (line, sending.await.unwrap())
 }
@@ -124,7 +125,8 @@ async fn kind_3_bodies_of_json_have_a_limit() {
 async fn kind_4_no_link_of_a_mail_is_opened() {
     let (simulator, elsewhere) = (simulator().await, Endpoint::start([]).await);
     let html = format!(
-        "<a href=\"{0}\">a</a><img src=\"{0}\"><link rel=stylesheet href=\"{0}\"><iframe src=\"{0}\">",
+        "<a href=\"{0}\">a</a><img src=\"{0}\"><link rel=stylesheet href=\"{0}\">\
+         <iframe src=\"{0}\">",
         elsewhere.url
     );
     let mail = json!({"from": "a@example.com", "subject": elsewhere.url, "html": html});

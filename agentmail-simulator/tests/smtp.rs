@@ -27,7 +27,7 @@ async fn connect(simulator: &Simulator) -> Client {
 
 async fn messages(simulator: &Simulator) -> Vec<Value> {
     let list = call(simulator, "GET", "/messages", Value::Null).await.json();
-    list["messages"].as_array().unwrap().clone()
+    list.pointer("/messages").unwrap().as_array().unwrap().clone()
 }
 
 #[tokio::test]

@@ -99,10 +99,8 @@ impl RustTest<'_> {
         let (number, status) = (self.case.attempt.number, self.status());
         writeln!(code)?;
         writeln!(code, "#[tokio::test]")?;
-        writeln!(
-            code,
-            "async fn attempt_{number}_of_{name}_gets_{status}() -> Result<(), Box<dyn std::error::Error>> {{"
-        )?;
+        let result = "Result<(), Box<dyn std::error::Error>>";
+        writeln!(code, "async fn attempt_{number}_of_{name}_gets_{status}() -> {result} {{")?;
         writeln!(code, "    // The agent's secret is not here. The test signs with its own.")?;
         writeln!(code, "    let secret = \"whsec_test_secret\";")?;
         writeln!(code, "    let verifier = Verifier::new(Secret::new(secret)?);")?;
@@ -201,7 +199,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.char_indices() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push('_');
         }
         text.push(digit);

@@ -541,11 +541,12 @@ async function deliveryDetail(deliveryId, query) {
     h("a", { class: "button back", href: link("deliveries", "", query), id: "back" }, "Back to the list"),
     h("div", { class: "stack" },
       h("h2", { "data-focus": true }, foreign(subject, "(no subject)")),
-      h("div", { class: "chips" }, stateChip(delivery.state),
-        delivery.redrives ? h("span", { class: "chip" }, `redriven ${delivery.redrives} ×`) : null)),
+      h("div", { class: "line" },
+        h("div", { class: "chips" }, stateChip(delivery.state),
+          delivery.redrives ? h("span", { class: "chip" }, `redriven ${delivery.redrives} ×`) : null),
+        delivery.state === "dead"
+          ? h("button", { class: "primary", id: "redrive", onclick: () => redrive(deliveryId) }, "Redrive") : null)),
     delivery.reason ? h("p", { class: "error" }, sentence(delivery.reason)) : null,
-    delivery.state === "dead"
-      ? h("div", { class: "actions" }, h("button", { class: "primary", id: "redrive", onclick: () => redrive(deliveryId) }, "Redrive")) : null,
     facts([
       ["Delivery", h("code", {}, deliveryId)],
       ["Sender", foreign(message?.sender, "none")],

@@ -30,8 +30,8 @@ impl Client {
             if self.0.read_line(&mut line).await.unwrap_or(0) == 0 {
                 return 0;
             }
-            if line.as_bytes()[3] == b' ' {
-                return line[..3].parse().unwrap();
+            if let Some((code, _)) = line.split_once(' ').filter(|(code, _)| code.len() == 3) {
+                return code.parse().unwrap();
             }
         }
     }

@@ -205,7 +205,7 @@ impl Browser {
         active.send_keys(text).await.unwrap();
     }
 
-    /// Chooses a file for an input. WebDriver opens no dialog, neither by mouse nor by keyboard.
+    /// Chooses a file for an input. The driver opens no dialog, by neither hand.
     pub async fn choose_file(&self, id: &str, path: &str) {
         self.element(id).await.send_keys(path).await.unwrap();
     }
@@ -227,15 +227,10 @@ impl Browser {
     /// Presses Tab until the element has the focus. The element must show that it has it.
     async fn tab_to(&self, id: &str) {
         let script = "const it = document.activeElement; \
-            return [it.id, it.matches(':focus-visible') && getComputedStyle(it).outlineStyle]";
+            const seen = it.matches(':focus-visible') && getComputedStyle(it).outlineStyle; \
+            return seen && seen !== 'none' ? it.id : ''";
         for _ in 0..TABS {
-            let focus = self.run(script, &[]).await;
-            if focus[0] == id {
-                if focus[1] == "none" || focus[1] == false {
-                    // A field that was clicked; Tab has not been pressed yet.
-                    self.key('\u{e004}').await;
-                    continue;
-                }
+            if self.run(script, &[]).await == id {
                 return;
             }
             self.key('\u{e004}').await; // Tab

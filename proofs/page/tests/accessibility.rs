@@ -12,7 +12,8 @@ const LOADED: &str = "return [...document.querySelectorAll('details.attempt')] \
 /// Returns what axe-core finds in the page, each finding with its first element.
 async fn findings(browser: &Browser, axe: &str) -> Vec<String> {
     browser.run(axe, &[]).await;
-    let scan = "const done = arguments[0]; axe.run().then((it) => done(it.violations), (it) => done(`${it}`))";
+    let scan = "const done = arguments[0]; \
+        axe.run().then((it) => done(it.violations), (it) => done(`${it}`))";
     let violations = browser.run_async(scan).await;
     let violations = violations.as_array().unwrap_or_else(|| panic!("{violations}"));
     let text = |it: &Value| {

@@ -20,7 +20,8 @@ async fn check_view(browser: &Browser, look: Look, view: &str) {
 }
 
 async fn clipboard(browser: &Browser) -> String {
-    let script = "const done = arguments[0]; navigator.clipboard.readText().then(done, (it) => done(`${it}`))";
+    let script = "const done = arguments[0]; \
+        navigator.clipboard.readText().then(done, (it) => done(`${it}`))";
     browser.run_async(script).await.as_str().unwrap().to_owned()
 }
 
@@ -103,7 +104,8 @@ async fn tour(hand: Hand, look: Look) {
     browser.press("compose").await;
     browser.see_in("#drop", "Drop .eml files here").await;
     let drop = "const data = new DataTransfer(); \
-        data.items.add(new File(['From: drop@example.com\\r\\nSubject: Dropped\\r\\n\\r\\n'], 'a.eml')); \
+        const mail = 'From: drop@example.com\\r\\nSubject: Dropped\\r\\n\\r\\n'; \
+        data.items.add(new File([mail], 'a.eml')); \
         document.getElementById('drop').dispatchEvent( \
             new DragEvent('drop', {bubbles: true, cancelable: true, dataTransfer: data}))";
     browser.run(drop, &[]).await;
@@ -288,7 +290,8 @@ async fn a_stream_that_is_cut_resumes_without_losing_a_line() {
     // The dot says what happens to the stream.
     let watch = "window.dots = []; new MutationObserver(() => \
         window.dots.push(document.getElementById('stream-text').textContent)) \
-        .observe(document.getElementById('stream'), {subtree: true, childList: true, characterData: true})";
+        .observe(document.getElementById('stream'), \
+            {subtree: true, childList: true, characterData: true})";
     browser.run(watch, &[]).await;
 
     for round in 0..5 {
@@ -306,7 +309,8 @@ async fn a_stream_that_is_cut_resumes_without_losing_a_line() {
     let dots = browser.run("return window.dots", &[]).await;
     let dots: Vec<_> = dots.as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
     assert_eq!(dots, ["Reconnecting", "Live"].repeat(5), "the dot");
-    let ids = "return [...document.querySelectorAll('main tbody tr')].map((it) => Number(it.id.slice(6)))";
+    let ids = "return [...document.querySelectorAll('main tbody tr')] \
+        .map((it) => Number(it.id.slice(6)))";
     let ids = browser.run(ids, &[]).await;
     let shown: Vec<u64> = ids.as_array().unwrap().iter().map(|it| it.as_u64().unwrap()).collect();
     let sorted: BTreeSet<u64> = shown.iter().copied().collect();
