@@ -153,7 +153,7 @@ async function stream() {
       // The connection has ended. It is made again after a pause.
     }
     setStream("cut", "Reconnecting");
-    await new Promise((done) => setTimeout(done, pause));
+    await delay(pause);
   }
 }
 
@@ -216,13 +216,25 @@ function setStream(state, text) {
   if ($("stream-text").textContent !== text) $("stream-text").textContent = text;
 }
 
-let refreshTimer;
-/** Reads the view again, at most four times a second. */
-function refresh() {
-  refreshTimer ??= setTimeout(async () => {
-    refreshTimer = undefined;
-    await show();
-  }, 250);
+const delay = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+
+let isDue = false;
+let isRefreshing = false;
+/** Reads the view again: at once, and then at most four times a second. One reading ends before the
+ *  next one begins, so that a slow one is shown too. */
+async function refresh() {
+  isDue = true;
+  if (isRefreshing) return;
+  isRefreshing = true;
+  try {
+    while (isDue) {
+      isDue = false;
+      await show();
+      await delay(250);
+    }
+  } finally {
+    isRefreshing = false;
+  }
 }
 
 function happened(event) {
