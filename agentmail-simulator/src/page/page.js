@@ -876,7 +876,7 @@ views.webhook = async ({ agent }) => {
     problemBox(),
     h("div", { class: "stack narrow" },
       secret ? h("section", { class: "callout info secret", id: "secret", tabindex: "-1", "aria-label": "The signing secret" },
-        h("h2", {}, "The signing secret"), h("p", {}, "Give it to your receiver now. When you leave it, no call shows it again."),
+        h("h2", {}, "The signing secret"), h("p", {}, "Give it to your receiver now. The API shows it only once."),
         h("code", { id: "secret-text" }, secret),
         h("div", { class: "actions" },
           h("button", { class: "primary", id: "copy-secret", onclick: () => copy(secret, "The secret") }, "Copy the secret"),
@@ -935,7 +935,7 @@ function rulePart(rule, messages) {
   const filters = filterTexts(rule.filters);
   const { webhook, email } = rule.channels;
   return h("section", { class: "card", "aria-label": `Rule ${rule.id}` },
-    h("div", { class: "chips" }, h("h2", {}, rule.name || rule.id), h("code", {}, rule.id),
+    h("div", { class: "chips" }, h("h2", {}, rule.name || rule.id), rule.name ? h("code", {}, rule.id) : null,
       h("span", { class: rule.enabled ? "chip good" : "chip" }, rule.enabled ? "enabled" : "not enabled"),
       h("a", { class: "button", href: link("rules", rule.id), id: `edit-${rule.id}`, "aria-label": `Edit the rule ${rule.id}` }, "Edit")),
     facts([

@@ -71,7 +71,7 @@ async fn tour(hand: Hand, look: Look) {
     browser.see_in("[role=alert]", "must be HTTPS").await;
     browser.write("webhook-url", &world.receiver.url).await;
     browser.press("save-webhook").await;
-    browser.see("When you leave it, no call shows it again").await;
+    browser.see("The API shows it only once").await;
     let secret = browser.run("return document.getElementById('secret-text').textContent", &[]);
     let secret = secret.await.as_str().unwrap().to_owned();
     browser.press("copy-secret").await;
@@ -137,7 +137,7 @@ async fn tour(hand: Hand, look: Look) {
     // A rotation: 403, an explanation, the new secret, and a redrive.
     browser.press("view-webhook").await;
     browser.press("rotate").await;
-    browser.see("When you leave it, no call shows it again").await;
+    browser.see("The API shows it only once").await;
     let new = browser.run("return document.getElementById('secret-text').textContent", &[]);
     let new = new.await.as_str().unwrap().to_owned();
     assert_ne!(new, secret);
