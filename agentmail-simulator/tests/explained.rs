@@ -102,6 +102,8 @@ async fn an_overview_counts_filters_and_pages() {
     assert_eq!((&older["deliveries"][0]["subject"], &older["more"]), (&json!("One"), &json!(true)));
     assert_eq!(get(&simulator, "/deliveries/overview?before=dlv-99").await.status, 404);
     assert_eq!(get(&simulator, "/deliveries/overview?limit=0").await.status, 400);
+    let long = format!("/deliveries/overview?text={}", "a".repeat(201));
+    assert_eq!(get(&simulator, &long).await.status, 400);
 }
 
 #[tokio::test]

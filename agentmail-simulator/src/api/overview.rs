@@ -14,6 +14,9 @@ use crate::{
     time::Time,
 };
 
+/// How many characters a text to look for has at most.
+const TEXT: usize = 200;
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
@@ -96,6 +99,9 @@ pub(super) async fn get(
     Query(query): Query<OverviewQuery>,
 ) -> Result<Json<Overview>, Problem> {
     let limit = list::limit(query.limit)?;
+    if query.text.as_ref().is_some_and(|text| text.chars().count() > TEXT) {
+        return Err(Problem::field("text", "has more than 200 characters"));
+    }
     let text = query.text.as_deref().map(str::to_lowercase).filter(|text| !text.is_empty());
     app.service.read(|state| {
         let before = match &query.before {
