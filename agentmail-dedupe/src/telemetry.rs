@@ -111,22 +111,23 @@ impl Telemetry {
             }
             ClaimError::Unavailable(error) => {
                 self.count(|stats| &mut stats.unavailable);
-                self.end(span, DedupeOutcome::StoreError);
                 self.store_failed(error);
                 warn(
                     "a message could not be claimed and is refused: the sender may send it again",
                     key,
                     error,
                 );
+                // After the log line, which shows the fields of the span.
+                self.end(span, DedupeOutcome::StoreError);
             }
         }
     }
 
     pub(crate) fn unclaimed(&self, span: &Span, key: ClaimKey, error: &StoreError) {
         self.count(|stats| &mut stats.unclaimed);
-        self.end(span, DedupeOutcome::StoreError);
         self.store_failed(error);
         warn("a message is handled without a claim: each copy of it is handled too", key, error);
+        self.end(span, DedupeOutcome::StoreError);
     }
 
     /// A claim was granted: an outage has ended.

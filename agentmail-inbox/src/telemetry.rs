@@ -102,7 +102,8 @@ impl Telemetry {
         self.call_succeeded("sample");
     }
 
-    /// Reports the end of an attempt, also to the current span, which is its own.
+    /// Reports the end of an attempt, also to the current span, which is its own. It is called after
+    /// the log line, which shows the fields of the span.
     fn ended(&self, end: AttemptEnded) {
         self.observers.each(|observer| observer.attempt(&end));
         let span = Span::current();
@@ -147,7 +148,6 @@ impl Telemetry {
             trace_parent,
             outcome = Empty,
             error.type = Empty,
-            otel.kind = "consumer",
             otel.status_code = Empty
         )
     }
@@ -159,31 +159,31 @@ impl Telemetry {
 
     pub(crate) fn done(&self, end: AttemptEnded) {
         self.count(|stats| &mut stats.done);
-        self.ended(AttemptEnded { outcome: AttemptOutcome::Done, ..end });
         tracing::info!(target: TARGET, "done");
+        self.ended(AttemptEnded { outcome: AttemptOutcome::Done, ..end });
     }
 
     pub(crate) fn retried(&self, end: AttemptEnded, reason: &str, pause: Duration) {
         self.count(|stats| &mut stats.retried);
-        self.ended(AttemptEnded { latency: None, ..end });
         tracing::warn!(target: TARGET, reason, ?pause, "failed: tried again after the pause");
+        self.ended(AttemptEnded { latency: None, ..end });
     }
 
     pub(crate) fn dead(&self, end: AttemptEnded, reason: &str) {
         self.count(|stats| &mut stats.dead);
-        self.ended(AttemptEnded { outcome: AttemptOutcome::Dead, latency: None, ..end });
         tracing::error!(target: TARGET, reason, "dead: kept, but not tried again");
+        self.ended(AttemptEnded { outcome: AttemptOutcome::Dead, latency: None, ..end });
     }
 
     /// Another worker has taken the message, because the lease of this attempt ended.
     pub(crate) fn lost(&self, end: AttemptEnded) {
         self.count(|stats| &mut stats.lost);
-        self.ended(AttemptEnded { outcome: AttemptOutcome::LeaseLost, latency: None, ..end });
         tracing::warn!(
             target: TARGET,
             "the lease of the attempt ended, and another worker has the message: its outcome is \
              not recorded"
         );
+        self.ended(AttemptEnded { outcome: AttemptOutcome::LeaseLost, latency: None, ..end });
     }
 
     pub(crate) fn returned(&self, messages: usize) {
