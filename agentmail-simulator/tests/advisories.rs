@@ -53,8 +53,9 @@ async fn endless(simulator: &Simulator, head: &str, chunk: &[u8]) -> (String, us
     (line, sending.await.unwrap())
 }
 
+/// Kind 1: DATA without a limit.
 #[tokio::test]
-async fn kind_1_data_of_smtp_has_a_limit() {
+async fn data_of_smtp_has_a_limit() {
     let simulator = simulator().await;
     let mut client = Client::connect(simulator.smtp_address().unwrap()).await;
     assert_eq!(client.say("EHLO client").await, 250);
@@ -78,8 +79,9 @@ async fn kind_1_data_of_smtp_has_a_limit() {
     assert_eq!(mails(&simulator).await, 0);
 }
 
+/// Kind 2: the call that receives mail without a limit.
 #[tokio::test]
-async fn kind_2_the_call_that_receives_mail_has_a_limit() {
+async fn the_call_that_receives_mail_has_a_limit() {
     let simulator = simulator().await;
     let head = "POST /inbound HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer token\r\n\
                 content-type: message/rfc822\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -94,8 +96,9 @@ async fn kind_2_the_call_that_receives_mail_has_a_limit() {
     assert_eq!(mails(&simulator).await, 0);
 }
 
+/// Kind 3: bodies of JSON without a limit.
 #[tokio::test]
-async fn kind_3_bodies_of_json_have_a_limit() {
+async fn bodies_of_json_have_a_limit() {
     let simulator = simulator().await;
     for (method, path) in
         [("PUT", "/webhook"), ("PUT", "/notifications"), ("PUT", "/faults"), ("POST", "/agents")]
@@ -121,8 +124,9 @@ async fn kind_3_bodies_of_json_have_a_limit() {
     assert_eq!(send(&simulator, "PUT", "/notifications", &headers, deep).await.status, 400);
 }
 
+/// Kind 4: requests to what a mail links to.
 #[tokio::test]
-async fn kind_4_no_link_of_a_mail_is_opened() {
+async fn no_link_of_a_mail_is_opened() {
     let (simulator, elsewhere) = (simulator().await, Endpoint::start([]).await);
     let html = format!(
         "<a href=\"{0}\">a</a><img src=\"{0}\"><link rel=stylesheet href=\"{0}\">\
@@ -145,8 +149,9 @@ async fn kind_4_no_link_of_a_mail_is_opened() {
     assert_eq!(elsewhere.got().len(), 0, "no request was sent");
 }
 
+/// Kind 5: requests to internal addresses, by forms of them that a check misses.
 #[tokio::test]
-async fn kind_5_no_form_of_an_internal_address_is_a_url_for_deliveries() {
+async fn no_form_of_an_internal_address_is_a_url_for_deliveries() {
     let simulator = simulator().await;
     for url in [
         "http://10.0.0.1/",
@@ -193,8 +198,9 @@ async fn kind_5_no_form_of_an_internal_address_is_a_url_for_deliveries() {
     assert_eq!((&delivery["state"], elsewhere.got().len()), (&json!("dead"), 0));
 }
 
+/// Kind 6: files by ids that are paths.
 #[tokio::test]
-async fn kind_6_no_id_leads_to_a_file() {
+async fn no_id_leads_to_a_file() {
     let simulator = simulator().await;
     let raw = "From: a@example.com\r\nMessage-ID: <../../../../tmp/evil>\r\n\r\n";
     let headers = [("authorization", "Bearer token".to_owned())];
@@ -240,9 +246,9 @@ async fn kind_6_no_id_leads_to_a_file() {
     assert_eq!(names.count(), 2, "{files:?}");
 }
 
-/// An image of 50,000 times 50,000 pixels needs 10 GB when it is decoded. Nothing here decodes one.
+/// Kind 7: images that become huge when they are decoded. This one has 50,000 times 50,000 pixels.
 #[tokio::test]
-async fn kind_7_no_image_of_a_mail_is_decoded() {
+async fn no_image_of_a_mail_is_decoded() {
     let simulator = simulator().await;
     let bomb = "iVBORw0KGgoAAAANSUhEUgAAw1AAAMNQCAYAAAA=";
     let raw = format!(
@@ -263,8 +269,9 @@ async fn kind_7_no_image_of_a_mail_is_decoded() {
     }
 }
 
+/// Kind 8: commands without an end.
 #[tokio::test]
-async fn kind_8_no_command_is_endless() {
+async fn no_command_is_endless() {
     let simulator = simulator().await;
     for (name, bytes) in [
         ("a command", b"a".repeat(2_000)),
@@ -291,8 +298,9 @@ async fn kind_8_no_command_is_endless() {
     assert!(response.is_empty() || response.starts_with("HTTP/1.1 4"), "{response}");
 }
 
+/// Kind 9: a crash by calls at the same time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn kind_9_calls_at_the_same_time_do_not_crash_it() {
+async fn calls_at_the_same_time_do_not_crash_it() {
     let simulator = std::sync::Arc::new(simulator().await);
     let endpoint = Endpoint::start([]).await;
     call(&simulator, "PUT", "/webhook", json!({"url": endpoint.url})).await;

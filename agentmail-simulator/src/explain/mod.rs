@@ -2,6 +2,7 @@
 
 mod case;
 mod curl;
+mod literal;
 mod refusal;
 mod rust_test;
 mod steps;

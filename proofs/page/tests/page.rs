@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 use agentmail_page::{Browser, Hand, Look, Proxy, World};
-use agentmail_simulator::{Fault, FaultPlan, Mail};
+use agentmail_simulator::{Fault, FaultPlan, Mail, Simulator};
 use serde_json::{Value, json};
 
 /// How the page may look.
@@ -282,6 +282,25 @@ async fn a_mail_is_text_and_no_request_leaves_the_simulator() {
         .filter(|it| !it.starts_with(&url) && !it.starts_with(trap.as_str()))
         .collect();
     assert!(loaded.len() > 10 && foreign.is_empty(), "{foreign:?}");
+    browser.close().await;
+}
+
+#[tokio::test]
+async fn with_an_operators_token_the_page_asks_for_it() {
+    let builder = Simulator::builder().with_operator_token("operator");
+    let simulator = builder.with_agent("my-agent", None).start().await.unwrap();
+    let browser = Browser::open(&simulator.url(), Hand::Keyboard, Look::WIDE).await;
+
+    browser.see("Operator's token").await;
+    browser.write("token", "a guess").await;
+    browser.press("enter").await;
+    browser.see("The simulator does not accept this token").await;
+    browser.write("token", "operator").await;
+    browser.press("enter").await;
+    browser.see("Three steps lead to the first one").await;
+    browser.see_in("#stream", "Live").await;
+    browser.reload().await;
+    browser.see("Three steps lead to the first one").await;
     browser.close().await;
 }
 
