@@ -1,4 +1,8 @@
 //! The SQL of `PostgresStore`.
+//!
+//! A statement that changes rows names their ids as an array: `id = ANY (…)`. The server expects
+//! few values in an array, and finds the rows by the index. It keeps one plan for all values of a
+//! `LIMIT $1`, expects a tenth of the table, and would read all of it for a join.
 
 /// Creates the table of the versions of the schema.
 pub(super) const VERSIONS: &str = "
@@ -79,7 +83,7 @@ macro_rules! take {
             SET state = 1, takes = m.takes + 1, take_token = $1,
                 attempts = LEAST(m.attempts, 2147483646) + 1,
                 due_at = now() + $2::double precision * interval '1 second'
-            FROM due WHERE m.id = due.id
+            FROM due WHERE m.id = due.id AND m.id = ANY (ARRAY(SELECT id FROM due))
             RETURNING m.id, m.takes, m.message_key, m.attempts, m.trace_parent, due.interrupted,
                       due.due_at, ",
             $body,
@@ -154,7 +158,7 @@ pub(super) const BODY: &str = "SELECT body FROM agentmail_inbox WHERE id = $1";
 pub(super) const RENEW: &str = "
     UPDATE agentmail_inbox AS m SET due_at = now() + $3::double precision * interval '1 second'
     FROM unnest($1::bigint[], $2::bigint[]) AS l (id, take)
-    WHERE m.id = l.id AND m.takes = l.take AND m.state = 1
+    WHERE m.id = ANY ($1) AND m.id = l.id AND m.takes = l.take AND m.state = 1
     RETURNING m.id, m.takes";
 
 /// Ends attempts: ids, takes, states, pauses in seconds, reasons, and whether the attempt began.
@@ -172,13 +176,14 @@ pub(super) const FINISH: &str = "
             attempts = CASE WHEN e.began THEN m.attempts ELSE GREATEST(m.attempts, 1) - 1 END,
             reason = CASE WHEN e.began THEN e.reason ELSE m.reason END
         FROM ended AS e
-        WHERE m.id = e.id AND m.takes = e.take AND m.state = 1
+        WHERE m.id = ANY ($1) AND m.id = e.id AND m.takes = e.take AND m.state = 1
         RETURNING m.id, m.takes
     )
     SELECT id, takes FROM updated
     UNION ALL
     SELECT m.id, m.takes FROM ended AS e
-    JOIN agentmail_inbox AS m ON m.id = e.id AND m.takes = e.take AND m.state <> 1";
+    JOIN agentmail_inbox AS m
+        ON m.id = ANY ($1) AND m.id = e.id AND m.takes = e.take AND m.state <> 1";
 
 /// Returns the states of keys.
 pub(super) const STATES: &str =
@@ -275,6 +280,6 @@ pub(super) const PRUNE: &str = "
                AND due_at + fresh_for * interval '1 second' < now())
         LIMIT $3 FOR UPDATE SKIP LOCKED
     ), deleted AS (
-        DELETE FROM agentmail_inbox AS m USING old WHERE m.id = old.id RETURNING 1
+        DELETE FROM agentmail_inbox WHERE id = ANY (ARRAY(SELECT id FROM old)) RETURNING 1
     )
     SELECT count(*) FROM deleted";

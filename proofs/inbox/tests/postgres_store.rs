@@ -83,6 +83,43 @@ async fn a_message_that_fails_by_itself_does_not_fail_its_batch() {
     assert_eq!(stored, [Some(Stored::New), None, Some(Stored::New)]);
 }
 
+#[tokio::test]
+async fn no_statement_of_a_worker_reads_the_whole_table() {
+    let server = PostgresServer::start(&[]).unwrap();
+    let store = PostgresStore::connect(&server.url()).await.unwrap();
+    for first in (0..20_000).step_by(1_000) {
+        store_all(&store, first..first + 1_000).await;
+    }
+    server.sql("VACUUM ANALYZE agentmail_inbox").unwrap();
+    drop(store);
+    let scans = || {
+        // A connection reports what it has read when it closes.
+        let others = "SELECT count(*) FROM pg_stat_activity
+                      WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+        while server.sql(others).unwrap() != "0" {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let scans = "SELECT seq_scan, idx_scan > 100 FROM pg_stat_user_tables
+                     WHERE relname = 'agentmail_inbox'";
+        server.sql(scans).unwrap()
+    };
+    let before = scans();
+
+    let store = PostgresStore::connect(&server.url()).await.unwrap();
+    for _ in 0..10 {
+        let taken = take(&store, 16).await;
+        let leases = taken.iter().map(Taken::lease).collect();
+        let renewed = store.renew(leases, LEASE).await.unwrap();
+        assert_eq!(renewed, [LeaseState::Held; 16]);
+        finish(&store, &taken, &Outcome::Done).await;
+        store.prune(Pruning::new(Duration::ZERO)).await.unwrap();
+    }
+    drop(store);
+
+    let (scans_before, _) = before.split_once('|').unwrap();
+    assert_eq!(scans(), format!("{scans_before}|t"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_stores_take_each_message_once() {
     let server = PostgresServer::start(&[]).unwrap();
