@@ -95,6 +95,7 @@ class Run:
                    f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{self.prometheus}",
                    "--log.level=error")
         self.listens(self.prometheus)
+        until("Prometheus is ready", lambda: request(self.prometheus, "GET", "/-/ready")[0] == 200, 60)
         threading.Thread(target=self.send, daemon=True).start()
 
     def start(self, *command, **variables):
@@ -216,7 +217,7 @@ class Run:
         try:
             self.alerts()
         except Exception as fault:  # reported by the main thread
-            self.failed.append(f"{self.receiver}: {fault!r}; firing: {self.firing()}")
+            self.failed.append(f"{self.receiver}: {fault!r}")
 
 
 def main(folder, draw):

@@ -102,8 +102,9 @@ impl Telemetry {
         self.call_succeeded("sample");
     }
 
-    /// Reports the end of an attempt, also to the current span, which is its own. Call it after
-    /// the log line, which shows the fields of the span.
+    /// Reports the end of an attempt, also to the current span, which is its own.
+    ///
+    /// It is called after the log line, which shows the fields of the span.
     fn ended(&self, end: AttemptEnded) {
         self.observers.each(|observer| observer.attempt(&end));
         let span = Span::current();
