@@ -39,6 +39,8 @@ fn every_receiver_checks_the_sender_before_it_acts() {
         "axum/src/bin/axum_extractor.rs",
         "axum/src/bin/axum_layer.rs",
         "inbox/src/main.rs",
+        "metrics/src/bin/metrics_actix.rs",
+        "metrics/src/bin/metrics_axum.rs",
         "redis/src/bin/axum_redis.rs",
         "rotate/src/main.rs",
     ] {
