@@ -149,7 +149,8 @@ impl Observer for Recorded {
             handles.ahead.record(ahead);
         }
         handles.verify_duration.record(accepted.verify_time);
-        handles.body_bytes.record(u32::try_from(accepted.body_bytes).unwrap_or(u32::MAX));
+        let body_bytes = u32::try_from(accepted.body_bytes).unwrap_or(u32::MAX);
+        handles.body_bytes.record(f64::from(body_bytes));
         handles.by_secret.count(accepted.receipt.label(), accepted.looked_up);
     }
 
