@@ -65,22 +65,7 @@ pub struct Browser {
 impl Browser {
     /// Starts a browser, and opens a URL.
     pub async fn open(url: &str, hand: Hand, look: Look) -> Self {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("chromedriver starts: Debian has it in the package chromium-driver");
-        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = loop {
-            let line = lines.next_line().await.unwrap().expect("chromedriver prints its port");
-            if let Some(port) = line.rsplit_once("started successfully on port ") {
-                break port.1.trim_end_matches('.').parse::<u16>().unwrap();
-            }
-        };
-        // Whatever it prints later must not block it.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let (driver, port) = start_driver().await;
         let arguments = [
             "--headless=new",
             "--no-sandbox",
@@ -250,6 +235,29 @@ impl Browser {
         let command = DevTools { body: json!({"cmd": command, "params": parameters}) };
         self.client.issue_cmd(command).await.unwrap();
     }
+}
+
+/// Starts the driver on a free port. It ends at once if another process takes the port, by IPv4 or
+/// by IPv6, before it listens at both: then another port is tried.
+async fn start_driver() -> (Child, u16) {
+    for _ in 0..10 {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("chromedriver starts: Debian has it in the package chromium-driver");
+        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if let Some((_, port)) = line.rsplit_once("started successfully on port ") {
+                // Whatever it prints later must not block it.
+                tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+                return (driver, port.trim_end_matches('.').parse().unwrap());
+            }
+        }
+    }
+    panic!("chromedriver does not start: run `chromedriver --port=0` to see why");
 }
 
 #[derive(Debug)]
