@@ -92,18 +92,18 @@ async fn no_statement_of_a_worker_reads_the_whole_table() {
     }
     server.sql("VACUUM ANALYZE agentmail_inbox").unwrap();
     drop(store);
-    let scans = || {
-        // A connection reports what it has read when it closes.
+    // A connection reports what it has read when it closes.
+    let scans = async || {
         let others = "SELECT count(*) FROM pg_stat_activity
                       WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
-        while server.sql(others).unwrap() != "0" {
-            std::thread::sleep(Duration::from_millis(10));
+        while server.sql(others).unwrap().trim() != "0" {
+            time::sleep(Duration::from_millis(10)).await;
         }
         let scans = "SELECT seq_scan, idx_scan > 100 FROM pg_stat_user_tables
                      WHERE relname = 'agentmail_inbox'";
         server.sql(scans).unwrap()
     };
-    let before = scans();
+    let before = scans().await;
 
     let store = PostgresStore::connect(&server.url()).await.unwrap();
     for _ in 0..10 {
@@ -117,7 +117,7 @@ async fn no_statement_of_a_worker_reads_the_whole_table() {
     drop(store);
 
     let (scans_before, _) = before.split_once('|').unwrap();
-    assert_eq!(scans(), format!("{scans_before}|t"));
+    assert_eq!(scans().await.trim(), format!("{scans_before}|t"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
