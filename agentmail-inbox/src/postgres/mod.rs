@@ -12,6 +12,7 @@ mod rows;
 mod schema;
 mod statements;
 mod store;
+mod take_due;
 mod tls;
 
 pub use config::PostgresConfig;
