@@ -1,7 +1,6 @@
 use std::{
     collections::HashMap,
     io,
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -22,6 +21,7 @@ use crate::{
     key::ClaimKey,
     observer::{StoreCall, StoreOp},
     owner::Owner,
+    panic,
     store::{AnyStore, Call, LeaseState},
     telemetry::Telemetry,
 };
@@ -39,10 +39,13 @@ pub(crate) struct Background {
 
 /// What the thread has to do. It begins in this order: a claim, and then its release.
 enum Request {
-    /// A call of the store, and the sending of its result.
-    Call(Pin<Box<dyn Future<Output = ()> + Send>>),
+    Begin(Begin),
     End(EndRequest),
 }
+
+/// Begins a call of the store, whose result is sent later. Only the thread creates the call: memory
+/// that one thread allocates and another one frees makes allocators slow.
+type Begin = Box<dyn FnOnce(&Arc<Context>) + Send>;
 
 /// A claim that the background has to end.
 pub(crate) struct EndRequest {
@@ -91,8 +94,8 @@ impl Background {
         Ok(Self { requests, context })
     }
 
-    pub(crate) fn store(&self) -> Arc<dyn AnyStore> {
-        Arc::clone(&self.context.store)
+    pub(crate) fn may_wait(&self) -> bool {
+        self.context.store.may_wait()
     }
 
     pub(crate) fn config(&self) -> &ClaimsConfig {
@@ -107,22 +110,28 @@ impl Background {
     pub(crate) async fn observed<T: Send + 'static>(
         &self,
         op: StoreOp,
-        call: Call<T>,
+        call: impl FnOnce(Arc<dyn AnyStore>) -> Call<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.context.observed(op, self.call(call)).await
     }
 
     /// Makes a call. If it may have to wait, it runs on the thread, under the deadline.
-    pub(crate) async fn call<T: Send + 'static>(&self, call: Call<T>) -> Result<T, StoreError> {
-        if !self.context.store.may_wait() {
-            return call.await.map_err(StoreError::Failed);
+    pub(crate) async fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(Arc<dyn AnyStore>) -> Call<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        if !self.may_wait() {
+            return call(Arc::clone(&self.context.store)).await.map_err(StoreError::Failed);
         }
         let (sender, result) = oneshot::channel();
-        let context = Arc::clone(&self.context);
-        let task = async move { _ = sender.send(context.call(call).await) };
+        let begin = move |context: &Arc<Context>| {
+            let context = Arc::clone(context);
+            let call = call(Arc::clone(&context.store));
+            tokio::spawn(async move { _ = sender.send(context.call(call).await) });
+        };
         // A queue wakes the thread once for all calls that wait. `Handle::spawn` would wake it for
         // each call.
-        _ = self.requests.send(Request::Call(Box::pin(task)));
+        _ = self.requests.send(Request::Begin(Box::new(begin)));
         result.await.unwrap_or_else(|_| Err(StoreError::Failed("the thread has panicked".into())))
     }
 
@@ -180,7 +189,7 @@ impl Context {
         loop {
             tokio::select! {
                 request = queue.recv() => match request {
-                    Some(Request::Call(call)) => drop(tokio::spawn(call)),
+                    Some(Request::Begin(begin)) => begin(&self),
                     Some(Request::End(request)) => self.end(request, &unconfirmed, &mut tasks),
                     None => break,
                 },
@@ -291,7 +300,7 @@ impl Context {
     }
 
     /// Repeats a call until it succeeds or the lease ends.
-    async fn retry<T: Send + 'static>(
+    async fn retry<T>(
         &self,
         op: StoreOp,
         lease_end: Instant,
@@ -327,13 +336,12 @@ impl Context {
         result
     }
 
-    /// Makes a call under the deadline, in a task of its own: a store that panics has failed.
-    async fn call<T: Send + 'static>(&self, call: Call<T>) -> Result<T, StoreError> {
+    /// Makes a call under the deadline. A store that panics has failed.
+    async fn call<T>(&self, call: Call<T>) -> Result<T, StoreError> {
         let deadline = self.config.deadline();
-        match tokio::spawn(deadline::within(deadline, call)).await {
-            Ok(Ok(result)) => result.map_err(StoreError::Failed),
-            Ok(Err(_)) => Err(StoreError::Timeout { deadline }),
-            Err(panic) => Err(StoreError::Failed(Box::new(panic))),
+        match deadline::within(deadline, panic::caught(call)).await {
+            Ok(result) => result.map_err(StoreError::Failed),
+            Err(_) => Err(StoreError::Timeout { deadline }),
         }
     }
 }

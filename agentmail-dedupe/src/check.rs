@@ -56,7 +56,7 @@ const KEYS: usize = 16;
 
 /// Claims, renews and releases random keys.
 pub(crate) async fn check(background: &Arc<Background>) -> Result<(), StoreError> {
-    if !background.store().may_wait() {
+    if !background.may_wait() {
         return check_key(background).await;
     }
     let mut checks = JoinSet::new();
@@ -74,12 +74,11 @@ pub(crate) async fn check(background: &Arc<Background>) -> Result<(), StoreError
 
 async fn check_key(background: &Background) -> Result<(), StoreError> {
     let (key, owner, lease) = (random_key(), Owner::random(), background.config().lease());
-    let store = || background.store();
 
-    let claimed = background.call(store().claim(key, owner, lease)).await?;
-    let renewed = background.call(store().renew(key, owner, lease)).await;
+    let claimed = background.call(move |store| store.claim(key, owner, lease)).await?;
+    let renewed = background.call(move |store| store.renew(key, owner, lease)).await;
     // Released even if the renewal failed.
-    background.call(store().release(key, owner)).await?;
+    background.call(move |store| store.release(key, owner)).await?;
     match (claimed, renewed?) {
         (ClaimOutcome::Granted, LeaseState::Held) => Ok(()),
         (ClaimOutcome::Granted, LeaseState::Lost) => {

@@ -132,8 +132,7 @@ impl Claims {
     ///
     /// The store did not respond.
     pub async fn forget(&self, key: ClaimKey) -> Result<bool, StoreError> {
-        let background = self.background()?;
-        background.call(background.store().forget(key)).await
+        self.background()?.call(move |store| store.forget(key)).await
     }
 
     /// Waits until every claim has ended and every handled message is recorded. Call this before

@@ -11,7 +11,7 @@ use crate::{
     key::ClaimKey,
     observer::StoreOp,
     owner::Owner,
-    store::{ClaimOutcome, LeaseState},
+    store::{AnyStore, ClaimOutcome, LeaseState},
 };
 
 /// A lease from its request to its end. Dropping it ends it in the background.
@@ -62,8 +62,8 @@ impl Lease {
             loss_counted: false,
             token,
         };
-        let duration = background.config().lease();
-        let claim = background.store().claim(key, lease.owner, duration);
+        let (owner, duration) = (lease.owner, background.config().lease());
+        let claim = move |store: Arc<dyn AnyStore>| store.claim(key, owner, duration);
         match background.observed(StoreOp::Claim, claim).await? {
             // A handler that blocks this thread may have delayed this task.
             ClaimOutcome::Granted if lease.renewed_at.elapsed() >= duration / 2 => {
@@ -89,7 +89,8 @@ impl Lease {
     pub(crate) async fn complete(mut self) {
         self.stop_renewing();
         self.stage = Stage::Succeeded;
-        let complete = self.background.store().complete(self.key, self.owner, self.retention);
+        let (key, owner, retention) = (self.key, self.owner, self.retention);
+        let complete = move |store: Arc<dyn AnyStore>| store.complete(key, owner, retention);
         let telemetry = self.background.telemetry();
         match self.background.observed(StoreOp::Complete, complete).await {
             Ok(LeaseState::Held) => telemetry.completed(),
@@ -104,7 +105,8 @@ impl Lease {
     pub(crate) async fn release(mut self) {
         self.stop_renewing();
         self.stage = Stage::Failed;
-        let release = self.background.store().release(self.key, self.owner);
+        let (key, owner) = (self.key, self.owner);
+        let release = move |store: Arc<dyn AnyStore>| store.release(key, owner);
         let telemetry = self.background.telemetry();
         match self.background.observed(StoreOp::Release, release).await {
             Ok(()) => telemetry.released(),

@@ -16,6 +16,7 @@ mod memory;
 pub mod metrics;
 mod observer;
 mod owner;
+mod panic;
 #[cfg(feature = "redis")]
 mod redis;
 mod store;
