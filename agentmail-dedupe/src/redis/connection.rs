@@ -136,7 +136,7 @@ mod tests {
         let scripts = Scripts::new();
 
         for _ in 0..3 {
-            let call = scripts.forget.call("key".into());
+            let call = scripts.forget.call("key");
             let Err(error) = connection.call::<u8>(&call).await else { panic!("it is closed") };
             assert_eq!(error.kind(), RedisErrorKind::Unreachable);
             let text = error.to_string();

@@ -1,6 +1,6 @@
 use redis::{
-    Cmd, ErrorKind, FromRedisValue, RedisResult, ServerErrorKind, Value, aio::ConnectionLike,
-    from_redis_value,
+    Arg, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, ServerErrorKind, ToRedisArgs,
+    Value, aio::ConnectionLike, from_redis_value,
 };
 
 use crate::redis::wait::Wait;
@@ -38,22 +38,20 @@ impl Script {
         Self { source, hash: redis::Script::new(source).get_hash().into() }
     }
 
-    pub(super) fn call(&self, key: String) -> Call<'_> {
-        Call::new(Command::Script(self), key)
+    /// Calls the script for a key.
+    pub(super) fn call(&self, key: &str) -> Call<'_> {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(&*self.hash).arg(1).arg(key);
+        Call { command, source: Some(self.source), wait: None }
     }
 }
 
 /// A call that touches one key.
 pub(super) struct Call<'a> {
-    command: Command<'a>,
-    key: String,
-    arguments: Vec<String>,
+    command: Cmd,
+    /// The source of a script, for a server that does not know its hash.
+    source: Option<&'a str>,
     wait: Option<Wait>,
-}
-
-enum Command<'a> {
-    Set,
-    Script(&'a Script),
 }
 
 /// The result of a call.
@@ -63,18 +61,16 @@ pub(super) struct Reply<T> {
     pub(super) replicas: Option<usize>,
 }
 
-impl<'a> Call<'a> {
+impl Call<'_> {
     /// Sets a key that is absent, and returns whether it was.
-    pub(super) fn set_if_absent(key: String, value: String, millis: u64) -> Self {
-        Self::new(Command::Set, key).arg(value).arg("NX").arg("PX").arg(millis)
+    pub(super) fn set_if_absent(key: &str, value: &str, millis: u64) -> Self {
+        let mut command = redis::cmd("SET");
+        command.arg(key).arg(value).arg("NX").arg("PX").arg(millis);
+        Self { command, source: None, wait: None }
     }
 
-    fn new(command: Command<'a>, key: String) -> Self {
-        Self { command, key, arguments: Vec::new(), wait: None }
-    }
-
-    pub(super) fn arg(mut self, argument: impl ToString) -> Self {
-        self.arguments.push(argument.to_string());
+    pub(super) fn arg(mut self, argument: impl ToRedisArgs) -> Self {
+        self.command.arg(argument);
         self
     }
 
@@ -90,34 +86,37 @@ impl<'a> Call<'a> {
         &self,
         connection: &mut (impl ConnectionLike + Send),
     ) -> RedisResult<Reply<T>> {
-        let script = match self.command {
-            Command::Set => return self.send(redis::cmd("SET"), connection).await,
-            Command::Script(script) => script,
-        };
-        let mut by_hash = redis::cmd("EVALSHA");
-        by_hash.arg(&*script.hash).arg(1);
-        match self.send(by_hash, connection).await {
-            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                let mut by_source = redis::cmd("EVAL");
-                by_source.arg(script.source).arg(1);
-                self.send(by_source, connection).await
+        match (self.send(&self.command, connection).await, self.source) {
+            (Err(error), Some(source)) if is_unknown_script(&error) => {
+                self.send(&self.by_source(source), connection).await
             }
-            result => result,
+            (result, _) => result,
         }
     }
 
-    /// Sends a command with the key and the arguments.
+    /// Returns the command for a server that does not know the hash.
+    fn by_source(&self, source: &str) -> Cmd {
+        let mut command = redis::cmd("EVAL");
+        command.arg(source);
+        for argument in self.command.args_iter().skip(2) {
+            if let Arg::Simple(bytes) = argument {
+                command.arg(bytes);
+            }
+        }
+        command
+    }
+
+    /// Sends a command, and waits for replicas.
     async fn send<T: FromRedisValue>(
         &self,
-        mut command: Cmd,
+        command: &Cmd,
         connection: &mut (impl ConnectionLike + Send),
     ) -> RedisResult<Reply<T>> {
-        command.arg(&self.key).arg(&self.arguments);
         let Some(wait) = self.wait else {
             return Ok(Reply { value: command.query_async(connection).await?, replicas: None });
         };
         let mut pipeline = redis::pipe();
-        pipeline.add_command(command).add_command(wait.command());
+        pipeline.add_command(command.clone()).add_command(wait.command());
         let values = connection.req_packed_commands(&pipeline, 0, 2).await?;
         let [value, replicas] = <[Value; 2]>::try_from(values).map_err(|_| {
             (ErrorKind::UnexpectedReturnType, "a pipeline of two has other replies")
@@ -125,4 +124,8 @@ impl<'a> Call<'a> {
         let value = from_redis_value(value.extract_error()?)?;
         Ok(Reply { value, replicas: Some(from_redis_value(replicas.extract_error()?)?) })
     }
+}
+
+fn is_unknown_script(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
 }

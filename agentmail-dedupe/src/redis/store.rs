@@ -132,7 +132,7 @@ impl RedisStore {
     }
 
     fn call<'a>(&self, script: &'a Script, key: ClaimKey) -> Call<'a> {
-        script.call(self.key(key))
+        script.call(&self.key(key))
     }
 
     fn key(&self, key: ClaimKey) -> String {
@@ -170,11 +170,11 @@ impl ClaimStore for RedisStore {
     ) -> Result<ClaimOutcome, BoxError> {
         // A new message needs no script, which takes the server twice as long.
         let lease = millis(lease);
-        let set = Call::set_if_absent(self.key(key), format!("claimed:{owner}"), lease);
+        let set = Call::set_if_absent(&self.key(key), &format!("claimed:{owner}"), lease);
         if self.run_durably(set, true).await? {
             return Ok(ClaimOutcome::Granted);
         }
-        let call = self.call(&self.scripts.claim, key).arg(owner).arg(lease);
+        let call = self.call(&self.scripts.claim, key).arg(owner.to_string()).arg(lease);
         match self.run_durably(call, 0).await? {
             0 => Ok(ClaimOutcome::Granted),
             1 => Ok(ClaimOutcome::AlreadyHandled),
@@ -189,7 +189,7 @@ impl ClaimStore for RedisStore {
         owner: Owner,
         lease: Duration,
     ) -> Result<LeaseState, BoxError> {
-        let call = self.call(&self.scripts.renew, key).arg(owner).arg(millis(lease));
+        let call = self.call(&self.scripts.renew, key).arg(owner.to_string()).arg(millis(lease));
         Ok(lease_state(self.run(call).await?))
     }
 
@@ -199,12 +199,13 @@ impl ClaimStore for RedisStore {
         owner: Owner,
         retention: Duration,
     ) -> Result<LeaseState, BoxError> {
-        let call = self.call(&self.scripts.complete, key).arg(owner).arg(millis(retention));
+        let call =
+            self.call(&self.scripts.complete, key).arg(owner.to_string()).arg(millis(retention));
         Ok(lease_state(self.run_durably(call, 1).await? == 1))
     }
 
     async fn release(&self, key: ClaimKey, owner: Owner) -> Result<(), BoxError> {
-        Ok(self.run(self.call(&self.scripts.release, key).arg(owner)).await?)
+        Ok(self.run(self.call(&self.scripts.release, key).arg(owner.to_string())).await?)
     }
 
     async fn forget(&self, key: ClaimKey) -> Result<bool, BoxError> {
