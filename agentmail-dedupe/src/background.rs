@@ -9,10 +9,9 @@ use std::{
 use tokio::{
     runtime::Builder,
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
-    task::JoinSet,
     time::{MissedTickBehavior, interval, sleep},
 };
-use tokio_util::task::task_tracker::TaskTrackerToken;
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 use crate::{
     config::ClaimsConfig,
@@ -23,7 +22,7 @@ use crate::{
     owner::Owner,
     panic,
     store::{AnyStore, Call, LeaseState},
-    telemetry::Telemetry,
+    telemetry::{Instrument, Span, Telemetry},
 };
 
 /// The background thread. It calls the store, and renews claims. It ends a claim if the call of the
@@ -54,6 +53,8 @@ pub(crate) struct EndRequest {
     /// When its lease ends. Trying for longer is of no use.
     pub(crate) lease_end: Instant,
     pub(crate) end: End,
+    /// The span of the caller, for the log.
+    pub(crate) span: Span,
 }
 
 /// How a claim ends. A token keeps [`Claims::drain`](crate::Claims::drain) waiting.
@@ -63,6 +64,8 @@ pub(crate) enum End {
         retention: Duration,
         /// The loss of the claim is counted already.
         loss_counted: bool,
+        /// A failed attempt is counted already.
+        failure_counted: bool,
         token: TaskTrackerToken,
     },
     /// The handler has not succeeded: the message is released.
@@ -182,7 +185,7 @@ const MAX_UNCONFIRMED: usize = 4_096;
 
 impl Context {
     async fn run(self: Arc<Self>, mut queue: mpsc::UnboundedReceiver<Request>) {
-        let mut tasks = JoinSet::new();
+        let tasks = TaskTracker::new();
         let unconfirmed = Arc::new(Semaphore::new(MAX_UNCONFIRMED));
         let mut tick = interval(self.config.lease() / 6);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -190,38 +193,51 @@ impl Context {
             tokio::select! {
                 request = queue.recv() => match request {
                     Some(Request::Begin(begin)) => begin(&self),
-                    Some(Request::End(request)) => self.end(request, &unconfirmed, &mut tasks),
+                    Some(Request::End(request)) => self.end(request, &unconfirmed, &tasks),
                     None => break,
                 },
-                _ = tick.tick() => self.renew(&mut tasks),
-                Some(_) = tasks.join_next() => {}
+                _ = tick.tick() => self.renew(&tasks),
             }
         }
-        while tasks.join_next().await.is_some() {}
+        tasks.close();
+        tasks.wait().await;
     }
 
     fn end(
         self: &Arc<Self>,
         request: EndRequest,
         unconfirmed: &Arc<Semaphore>,
-        tasks: &mut JoinSet<()>,
+        tasks: &TaskTracker,
     ) {
         let context = Arc::clone(self);
-        let EndRequest { key, owner, lease_end, end } = request;
+        let EndRequest { key, owner, lease_end, end, span } = request;
         match end {
-            End::Complete { retention, loss_counted, token } => {
-                tasks.spawn(async move {
-                    context.complete(key, owner, lease_end, retention, loss_counted).await;
+            End::Complete { retention, loss_counted, failure_counted, token } => {
+                let complete = async move {
+                    let complete = || Arc::clone(&context.store).complete(key, owner, retention);
+                    let outcome = context.retry(StoreOp::Complete, lease_end, complete, |error| {
+                        if !failure_counted {
+                            context.telemetry.completion_deferred(key, error);
+                        }
+                    });
+                    match outcome.await {
+                        Some(LeaseState::Held) => context.telemetry.completed(),
+                        Some(LeaseState::Lost) if loss_counted => {}
+                        Some(LeaseState::Lost) => context.telemetry.lost_at_completion(key),
+                        None => context.telemetry.completion_abandoned(key),
+                    }
                     drop(token);
-                });
+                };
+                tasks.spawn(complete.instrument(span));
             }
             End::Release { token } => {
-                tasks.spawn(async move {
+                let release = async move {
                     if context.release(key, owner, lease_end).await {
                         context.telemetry.released();
                     }
                     drop(token);
-                });
+                };
+                tasks.spawn(release.instrument(span));
             }
             End::ReleaseUnconfirmed => {
                 if let Ok(permit) = Arc::clone(unconfirmed).try_acquire_owned() {
@@ -232,7 +248,7 @@ impl Context {
     }
 
     /// Renews the claims that have used up a third of their lease.
-    fn renew(self: &Arc<Self>, tasks: &mut JoinSet<()>) {
+    fn renew(self: &Arc<Self>, tasks: &TaskTracker) {
         let due: Vec<(Owner, ClaimKey)> = self
             .leases
             .lock()
@@ -265,28 +281,11 @@ impl Context {
         }
     }
 
-    async fn complete(
-        &self,
-        key: ClaimKey,
-        owner: Owner,
-        lease_end: Instant,
-        retention: Duration,
-        loss_counted: bool,
-    ) {
-        let complete = || Arc::clone(&self.store).complete(key, owner, retention);
-        match self.retry(StoreOp::Complete, lease_end, complete).await {
-            Some(LeaseState::Held) => self.telemetry.completed(),
-            Some(LeaseState::Lost) if loss_counted => {}
-            Some(LeaseState::Lost) => self.telemetry.lost_at_completion(key),
-            None => self.telemetry.completion_abandoned(key),
-        }
-    }
-
     /// Releases a claim, and returns whether the store has responded. If not, the lease ends by
     /// itself.
     async fn release(&self, key: ClaimKey, owner: Owner, lease_end: Instant) -> bool {
         let release = || Arc::clone(&self.store).release(key, owner);
-        self.retry(StoreOp::Release, lease_end, release).await.is_some()
+        self.retry(StoreOp::Release, lease_end, release, |_| {}).await.is_some()
     }
 
     async fn release_unconfirmed(
@@ -299,17 +298,20 @@ impl Context {
         _ = self.release(key, owner, lease_end).await;
     }
 
-    /// Repeats a call until it succeeds or the lease ends.
+    /// Repeats a call until it succeeds or the lease ends. Reports the first failure.
     async fn retry<T>(
         &self,
         op: StoreOp,
         lease_end: Instant,
         call: impl Fn() -> Call<T>,
+        failed: impl FnOnce(&StoreError),
     ) -> Option<T> {
+        let mut failed = Some(failed);
         let mut pause = Duration::from_millis(50);
         loop {
-            if let Ok(outcome) = self.observed(op, self.call(call())).await {
-                return Some(outcome);
+            match self.observed(op, self.call(call())).await {
+                Ok(outcome) => return Some(outcome),
+                Err(error) => _ = failed.take().map(|failed| failed(&error)),
             }
             if Instant::now() + pause >= lease_end {
                 return None;

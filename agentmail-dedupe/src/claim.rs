@@ -40,6 +40,19 @@ impl Claim {
         }
     }
 
+    /// Records the message as handled, and does not wait for a store on a network or a disk: call
+    /// this after the handler has succeeded, if its response is not to wait for the store.
+    ///
+    /// It returns at once. The background thread records the message, and tries again until the
+    /// lease ends. If the store works, the next [`claim`](crate::Claims::claim) of this process
+    /// finds the record. If the process dies before that, a copy that arrives after the lease is
+    /// handled again. [`Claims::drain`](crate::Claims::drain) waits for the record.
+    pub async fn complete_in_background(self) {
+        if let Some(lease) = self.lease {
+            lease.complete_in_background().await;
+        }
+    }
+
     /// Releases the message, so that the next copy is handled: call this after the handler has
     /// failed.
     ///

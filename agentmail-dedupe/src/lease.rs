@@ -12,6 +12,7 @@ use crate::{
     observer::StoreOp,
     owner::Owner,
     store::{AnyStore, ClaimOutcome, LeaseState},
+    telemetry::Span,
 };
 
 /// A lease from its request to its end. Dropping it ends it in the background.
@@ -25,6 +26,8 @@ pub(crate) struct Lease {
     renewed_at: Instant,
     /// A renewal has found that the claim is lost, and has counted it.
     loss_counted: bool,
+    /// A failed attempt to complete it is counted already.
+    failure_counted: bool,
     /// Keeps [`Claims::drain`](crate::Claims::drain) waiting.
     token: TaskTrackerToken,
 }
@@ -60,6 +63,7 @@ impl Lease {
             stage: Stage::Requested,
             renewed_at: Instant::now(),
             loss_counted: false,
+            failure_counted: false,
             token,
         };
         let (owner, duration) = (lease.owner, background.config().lease());
@@ -96,9 +100,23 @@ impl Lease {
             Ok(LeaseState::Held) => telemetry.completed(),
             Ok(LeaseState::Lost) if self.loss_counted => {}
             Ok(LeaseState::Lost) => telemetry.lost_at_completion(self.key),
-            Err(error) => return telemetry.completion_deferred(self.key, &error),
+            Err(error) => {
+                telemetry.completion_deferred(self.key, &error);
+                self.failure_counted = true;
+                return;
+            }
         }
         self.stage = Stage::Ended;
+    }
+
+    /// Records the message as handled. Does not wait for a store that may have to wait.
+    pub(crate) async fn complete_in_background(mut self) {
+        if !self.background.may_wait() {
+            return self.complete().await;
+        }
+        self.stop_renewing();
+        self.stage = Stage::Succeeded;
+        // Dropping it completes it.
     }
 
     /// Releases the message.
@@ -135,6 +153,7 @@ impl Drop for Lease {
             Stage::Succeeded => End::Complete {
                 retention: self.retention,
                 loss_counted: self.loss_counted,
+                failure_counted: self.failure_counted,
                 token: self.token.clone(),
             },
             Stage::Ended => return,
@@ -144,6 +163,7 @@ impl Drop for Lease {
             owner: self.owner,
             lease_end: self.renewed_at + self.background.config().lease(),
             end,
+            span: Span::current(),
         });
     }
 }

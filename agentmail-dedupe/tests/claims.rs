@@ -223,6 +223,39 @@ async fn a_completion_that_is_cancelled_is_repeated_and_never_released() {
 }
 
 #[tokio::test]
+async fn a_completion_in_the_background_is_found_by_the_next_claim() {
+    for may_wait in [true, false] {
+        let claims = match may_wait {
+            true => Claims::new(Recorder::default()),
+            false => Claims::new(MemoryStore::new()),
+        };
+        for number in 0..=u8::MAX {
+            let key = ClaimKey::new("test", [number; 32]);
+            claims.claim(key, FRESH_FOR).await.unwrap().complete_in_background().await;
+            let copy = claims.claim(key, FRESH_FOR).await;
+            assert!(matches!(copy, Err(ClaimError::AlreadyHandled)), "{may_wait}: {copy:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_completion_in_the_background_is_repeated_and_nobody_waits_for_it() {
+    let recorder = Recorder::default();
+    let config = ClaimsConfig::default().with_deadline(Duration::from_millis(50));
+    let claims = Claims::with_config(recorder.clone(), config);
+    let claim = claim(&claims).await.unwrap();
+
+    recorder.silent.store(true, Ordering::SeqCst);
+    claim.complete_in_background().await;
+    assert_eq!(claims.stats().completed, 0, "the store has not responded");
+    claims.drain().await;
+
+    assert_eq!(recorder.calls(), ["claim", COMPLETE, COMPLETE]);
+    let stats = claims.stats();
+    assert_eq!((stats.completed, stats.completions_deferred), (1, 1));
+}
+
+#[tokio::test]
 async fn a_claim_without_a_response_is_released_in_case_it_was_granted() {
     let recorder = Recorder::default();
     let config = ClaimsConfig::default().with_deadline(Duration::from_millis(50));

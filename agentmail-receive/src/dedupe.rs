@@ -45,7 +45,7 @@ impl Dedupe {
     /// Claims the message of a delivery, before its handler runs.
     ///
     /// An adapter calls this in a task of its own, and runs the handler in that task. After a 2xx
-    /// response, it calls [`Claim::complete`]. After any other outcome, it calls
+    /// response, it calls [`Claim::complete_in_background`]. After any other outcome, it calls
     /// [`Claim::release`]. If the client disconnects, the task must continue.
     ///
     /// # Errors

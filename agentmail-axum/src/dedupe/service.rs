@@ -71,7 +71,7 @@ where
             };
             let response = call.await;
             if response.as_ref().is_ok_and(|response| response.status().is_success()) {
-                claim.complete().await;
+                claim.complete_in_background().await;
             } else {
                 claim.release().await;
             }

@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 use agentmail_conformance::RedisServer;
 use agentmail_receive::{
     MessageKey,
-    dedupe::{ClaimKey, Claims, ClaimsConfig, MemoryStore, RedisStore},
+    dedupe::{ClaimKey, Claims, ClaimsConfig, DedupeStats, MemoryStore, RedisStore},
 };
 
 use super::{
@@ -143,12 +143,8 @@ fn a_completion_that_failed_is_recorded_within_the_lease() {
 
         server.kill().unwrap();
         handler.unblock();
-        assert_eq!(
-            read(&mut connection).unwrap(),
-            Response::OK,
-            "the handler's response is passed on"
-        );
-        assert_eq!(claims.stats().completions_deferred, 1);
+        assert_eq!(read(&mut connection).unwrap(), Response::OK, "it does not wait for the store");
+        until(|| claims.stats().completions_deferred == 1);
         server.resume().unwrap();
         until(|| claims.stats().completed == 1);
 
@@ -179,6 +175,8 @@ fn a_late_completion_is_recorded_unless_another_claim_has_the_message() {
             handler.unblock();
 
             assert_eq!(read(&mut connection).unwrap(), Response::OK);
+            let ended = |stats: DedupeStats| stats.completed + stats.lost;
+            until(|| ended(claims.stats()) > ended(before));
             let value: String = query(&server, &["GET", &name]);
             assert_eq!(value.starts_with("handled:"), recorded, "{value}");
             assert_eq!(value == "claimed:another", taken_over, "{value}");
@@ -191,8 +189,9 @@ fn a_late_completion_is_recorded_unless_another_claim_has_the_message() {
 fn a_message_is_handled_again_after_the_server_lost_its_data() {
     on_redis(&[], |adapter, mut server, claims| {
         let handler = TestHandler::default();
-        let address = serve(adapter, claims, "test", &handler);
+        let address = serve(adapter, claims.clone(), "test", &handler);
         assert_eq!(send(address, &mail("a")), Response::OK);
+        until(|| claims.stats().completed == 1);
 
         server.kill().unwrap();
         server.resume().unwrap();
@@ -206,8 +205,9 @@ fn a_message_is_handled_again_after_the_server_lost_its_data() {
 fn an_append_only_file_survives_a_kill() {
     on_redis(&["--appendonly", "yes", "--appendfsync", "always"], |adapter, mut server, claims| {
         let handler = TestHandler::default();
-        let address = serve(adapter, claims, "test", &handler);
+        let address = serve(adapter, claims.clone(), "test", &handler);
         assert_eq!(send(address, &mail("a")), Response::OK);
+        until(|| claims.stats().completed == 1);
 
         server.kill().unwrap();
         server.resume().unwrap();
@@ -236,9 +236,10 @@ fn handling_without_a_claim_is_an_option_and_is_counted() {
 #[test]
 fn a_delivery_takes_two_round_trips() {
     on_redis(&[], |adapter, server, claims| {
-        let address = serve(adapter, claims, "test", &TestHandler::default());
+        let address = serve(adapter, claims.clone(), "test", &TestHandler::default());
         // The first delivery also connects, and loads the scripts.
         send(address, &mail("first"));
+        until(|| claims.stats().completed == 1);
         // A `SET` claims a message. A script records it, with another `SET`.
         let calls = || {
             let stats: String = query(&server, &["INFO", "commandstats"]);
@@ -254,6 +255,7 @@ fn a_delivery_takes_two_round_trips() {
             assert_eq!(send(address, &mail(&message.to_string())), Response::OK);
         }
 
+        until(|| claims.stats().completed == 101);
         assert_eq!(calls(), [sets + 2 * 100, scripts + 100]);
     });
 }
