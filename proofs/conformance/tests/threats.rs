@@ -7,7 +7,7 @@ use std::{fs, path::Path};
 use serde_json::Value;
 
 /// Numbers are never reused.
-const KNOWN_FAILURES: u64 = 45;
+const KNOWN_FAILURES: u64 = 46;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
