@@ -306,12 +306,16 @@ impl Context {
         call: impl Fn() -> Call<T>,
         failed: impl FnOnce(&StoreError),
     ) -> Option<T> {
-        let mut failed = Some(failed);
+        let mut first_failure = Some(failed);
         let mut pause = Duration::from_millis(50);
         loop {
             match self.observed(op, self.call(call())).await {
                 Ok(outcome) => return Some(outcome),
-                Err(error) => _ = failed.take().map(|failed| failed(&error)),
+                Err(error) => {
+                    if let Some(failed) = first_failure.take() {
+                        failed(&error);
+                    }
+                }
             }
             if Instant::now() + pause >= lease_end {
                 return None;

@@ -98,10 +98,10 @@ impl Call<'_> {
     fn by_source(&self, source: &str) -> Cmd {
         let mut command = redis::cmd("EVAL");
         command.arg(source);
+        // Without the name and the hash.
         for argument in self.command.args_iter().skip(2) {
-            if let Arg::Simple(bytes) = argument {
-                command.arg(bytes);
-            }
+            let Arg::Simple(bytes) = argument else { unreachable!("no call has a cursor") };
+            command.arg(bytes);
         }
         command
     }
