@@ -1,5 +1,6 @@
 //! Schemas of types that are public in the library, and therefore do not name utoipa.
 
+use serde_json::Value;
 use utoipa::openapi::schema::{KnownFormat, Object, ObjectBuilder, SchemaFormat, SchemaType, Type};
 
 use crate::fault::Fault;
@@ -12,7 +13,7 @@ pub(crate) fn fault() -> Object {
 }
 
 pub(crate) fn optional_fault() -> Object {
-    let names = Fault::ALL.iter().map(|fault| Some(fault.name())).chain([None]);
+    let names = Fault::ALL.map(|fault| Value::from(fault.name())).into_iter().chain([Value::Null]);
     ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
         .enum_values(Some(names))
