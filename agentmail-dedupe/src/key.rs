@@ -49,8 +49,7 @@ impl ClaimKey {
 /// Shows 64 hex digits, for a store that keeps text.
 impl fmt::Display for ClaimKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (halves, _) = self.0.as_chunks::<16>();
-        halves.iter().try_for_each(|half| write!(f, "{:032x}", u128::from_be_bytes(*half)))
+        f.write_str(const_hex::Buffer::<32>::new().format(&self.0))
     }
 }
 

@@ -39,7 +39,7 @@ impl Owner {
 /// Shows 32 hex digits, for a store that keeps text.
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+        f.write_str(const_hex::Buffer::<16>::new().format(&self.0))
     }
 }
 
