@@ -33,7 +33,8 @@ impl Claim {
     ///
     /// It returns when the store has responded, or when the call has failed. If the call has
     /// failed, the background thread tries again until the lease ends. The handler need not be run
-    /// again. If another attempt has claimed the message in the meantime, its claim is not changed.
+    /// again. If another attempt has claimed the message in the meantime, that attempt loses its
+    /// claim: when it fails, the message is not released.
     pub async fn complete(self) {
         if let Some(lease) = self.lease {
             lease.complete().await;

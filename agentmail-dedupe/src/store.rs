@@ -11,14 +11,17 @@ use crate::{key::ClaimKey, owner::Owner};
 /// | --- | --- | --- | --- | --- | --- |
 /// | [`claim`](Self::claim) | claimed: `Granted` | the lease restarts: `Granted` | `InFlight` | `AlreadyHandled` | `AlreadyHandled` |
 /// | [`renew`](Self::renew) | `Lost` | the lease restarts: `Held` | `Lost` | `Held` | `Lost` |
-/// | [`complete`](Self::complete) | handled: `Held` | handled: `Held` | `Lost` | the retention restarts: `Held` | `Lost` |
+/// | [`complete`](Self::complete) | handled: `Held` | handled: `Held` | handled: `Lost` | the retention restarts: `Held` | handled by this owner, the retention restarts: `Lost` |
 /// | [`release`](Self::release) | – | absent | – | – | – |
 /// | [`forget`](Self::forget) | `false` | `false` | `false` | absent: `true` | absent: `true` |
 ///
 /// - If a cell has only a result, or `–`, the call changes nothing.
-/// - The same owner may repeat a call, because a call that timed out may have been carried out.
-/// - `complete` may find the key absent: the lease ended while the handler ran, and no other
-///   attempt claimed the message. Record the message as handled.
+/// - The same owner may repeat a call, because a call that timed out may have been carried out. A
+///   repeated `complete` returns `Held`, also if the first one has found another owner.
+/// - `complete` records the message in any case, because the handler has succeeded. It may find the
+///   key absent: the lease ended while the handler ran. It returns `Lost` if another attempt has
+///   claimed the message in the meantime. That attempt loses its claim. If it fails, the message is
+///   not handled once more.
 /// - A `claim` that timed out may reach the database after the owner's `release`. The key then
 ///   stays claimed until its lease ends, although nobody handles the message.
 /// - Report a failure as an error. Do not panic.
@@ -67,7 +70,7 @@ pub trait ClaimStore: Send + Sync + 'static {
         lease: Duration,
     ) -> impl Future<Output = Result<LeaseState, BoxError>> + Send;
 
-    /// Records a key as handled.
+    /// Records a key as handled, also if another owner has it.
     ///
     /// The retention is between a minute and 100 years.
     fn complete(
@@ -106,7 +109,7 @@ pub enum ClaimOutcome {
 pub enum LeaseState {
     /// The owner has it, or has completed it.
     Held,
-    /// The lease has ended, or another owner has the key.
+    /// The lease has ended, or another owner has the key. For `complete`: another owner had it.
     Lost,
 }
 

@@ -33,7 +33,7 @@ struct Recorder {
     /// Whether the next call is carried out without a response.
     silent: Arc<AtomicBool>,
     slow: Arc<AtomicBool>,
-    /// How many of the next calls fail.
+    /// How many of the next calls fail, and are not carried out.
     failures: Arc<AtomicUsize>,
     panics: Arc<AtomicBool>,
 }
@@ -60,7 +60,10 @@ impl Recorder {
         call: impl Into<String>,
         result: impl Future<Output = Result<T, BoxError>>,
     ) -> Result<T, BoxError> {
-        let result = result.await;
+        let one_less = |left: usize| left.checked_sub(1);
+        let fails =
+            self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok();
+        let result = if fails { Err("as planned".into()) } else { result.await };
         if self.slow.load(Ordering::SeqCst) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -69,11 +72,7 @@ impl Recorder {
             return pending().await;
         }
         assert!(!self.panics.load(Ordering::SeqCst), "as planned");
-        let one_less = |left: usize| left.checked_sub(1);
-        match self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less) {
-            Ok(_) => Err("as planned".into()),
-            Err(_) => result,
-        }
+        result
     }
 }
 
@@ -328,7 +327,7 @@ async fn a_claim_that_is_lost_while_its_handler_runs_is_counted_once() {
     let stats = claims.stats();
     assert_eq!((stats.lost, stats.completed), (1, 0));
     let copy = claim(&claims).await;
-    assert!(matches!(copy, Err(ClaimError::InFlight)), "the other claim is not changed");
+    assert!(matches!(copy, Err(ClaimError::AlreadyHandled)), "its handler has succeeded");
 }
 
 #[tokio::test]
@@ -346,6 +345,23 @@ async fn a_claim_that_is_found_lost_when_it_is_completed_is_counted_once() {
         let stats = claims.stats();
         assert_eq!((stats.lost, stats.completed), (1, 0), "{failures} failures");
     }
+}
+
+#[tokio::test]
+async fn a_message_that_two_attempts_have_claimed_is_not_released_after_one_has_completed_it() {
+    let recorder = Recorder::default();
+    let claims = Claims::new(recorder.clone());
+    let late = claim(&claims).await.unwrap();
+    let owner = recorder.owner.lock().unwrap().unwrap();
+    recorder.memory.release(key(), owner).await.unwrap();
+    let other = claim(&claims).await.unwrap();
+
+    late.complete().await;
+    other.release().await;
+
+    assert!(matches!(claim(&claims).await, Err(ClaimError::AlreadyHandled)));
+    let stats = claims.stats();
+    assert_eq!((stats.lost, stats.completed, stats.released), (1, 0, 1));
 }
 
 #[tokio::test]

@@ -47,7 +47,9 @@ enum Fault {
     RenewLosesHandled,
     RenewShortensHandled,
     CompleteRefusesWhatIsAbsent,
-    CompleteTakesOver,
+    CompleteLeavesTheClaimOfAnother,
+    CompleteLeavesTheRecordOfAnother,
+    CompleteHidesALoss,
     CompleteLosesHandled,
     CompleteKeepsTheLease,
     CompleteKeepsTheRetention,
@@ -67,7 +69,7 @@ enum Fault {
 }
 
 impl Fault {
-    const ALL: [Self; 28] = [
+    const ALL: [Self; 30] = [
         Self::ClaimFindsThenSets,
         Self::ClaimIgnoresHandled,
         Self::ClaimTakesOver,
@@ -79,7 +81,9 @@ impl Fault {
         Self::RenewLosesHandled,
         Self::RenewShortensHandled,
         Self::CompleteRefusesWhatIsAbsent,
-        Self::CompleteTakesOver,
+        Self::CompleteLeavesTheClaimOfAnother,
+        Self::CompleteLeavesTheRecordOfAnother,
+        Self::CompleteHidesALoss,
         Self::CompleteLosesHandled,
         Self::CompleteKeepsTheLease,
         Self::CompleteKeepsTheRetention,
@@ -142,6 +146,14 @@ impl FaultyStore {
 
     fn remove(&self, key: ClaimKey) {
         self.entries.lock().unwrap().remove(&key);
+    }
+
+    fn kept_by_complete(of_another: Entry) -> Fault {
+        if of_another.handled {
+            Fault::CompleteLeavesTheRecordOfAnother
+        } else {
+            Fault::CompleteLeavesTheClaimOfAnother
+        }
     }
 
     fn end_after(&self, time: Duration) -> Instant {
@@ -220,9 +232,11 @@ impl ClaimStore for FaultyStore {
         }
         let (key, owner) = self.names(key, owner);
         let mut end = self.end_after(retention);
-        match self.find(key) {
+        let found = self.find(key);
+        let is_lost = found.is_some_and(|entry| entry.owner != owner);
+        match found {
             None if self.has(Fault::CompleteRefusesWhatIsAbsent) => return Ok(LeaseState::Lost),
-            Some(entry) if entry.owner != owner && !self.has(Fault::CompleteTakesOver) => {
+            Some(entry) if is_lost && self.has(Self::kept_by_complete(entry)) => {
                 return Ok(LeaseState::Lost);
             }
             Some(entry) if entry.handled && self.has(Fault::CompleteLosesHandled) => {
@@ -237,7 +251,8 @@ impl ClaimStore for FaultyStore {
             _ => {}
         }
         self.set(key, owner, true, end);
-        Ok(LeaseState::Held)
+        let is_lost = is_lost && !self.has(Fault::CompleteHidesALoss);
+        Ok(if is_lost { LeaseState::Lost } else { LeaseState::Held })
     }
 
     async fn release(&self, key: ClaimKey, owner: Owner) -> Result<(), BoxError> {

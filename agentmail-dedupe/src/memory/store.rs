@@ -115,13 +115,9 @@ impl ClaimStore for MemoryStore {
     ) -> Result<LeaseState, BoxError> {
         let now = Instant::now();
         let mut entries = self.entries();
-        match entries.find(key, now) {
-            Some(entry) if entry.owner != owner => Ok(LeaseState::Lost),
-            _ => {
-                entries.set(key, State::Handled, owner, now, retention)?;
-                Ok(LeaseState::Held)
-            }
-        }
+        let is_lost = entries.find(key, now).is_some_and(|entry| entry.owner != owner);
+        entries.set(key, State::Handled, owner, now, retention)?;
+        Ok(if is_lost { LeaseState::Lost } else { LeaseState::Held })
     }
 
     async fn release(&self, key: ClaimKey, owner: Owner) -> Result<(), BoxError> {

@@ -5,13 +5,13 @@ use redis::{
 
 use crate::redis::wait::Wait;
 
-/// The five calls as Lua scripts. The value of a key is `claimed:` or `handled:`, and the owner.
+/// The calls that are Lua scripts. The value of a key is `claimed:` or `handled:`, and the owner.
 ///
-/// Each script touches one key, so it is one atomic step on any topology.
+/// Each script touches one key, so it is one atomic step on any topology. It takes the server twice
+/// as long as a `SET`, so the two calls of a new message are a `SET` each.
 pub(super) struct Scripts {
     pub(super) claim: Script,
     pub(super) renew: Script,
-    pub(super) complete: Script,
     pub(super) release: Script,
     pub(super) forget: Script,
 }
@@ -21,7 +21,6 @@ impl Scripts {
         Self {
             claim: Script::new(include_str!("claim.lua")),
             renew: Script::new(include_str!("renew.lua")),
-            complete: Script::new(include_str!("complete.lua")),
             release: Script::new(include_str!("release.lua")),
             forget: Script::new(include_str!("forget.lua")),
         }
@@ -64,8 +63,18 @@ pub(super) struct Reply<T> {
 impl Call<'_> {
     /// Sets a key that is absent, and returns whether it was.
     pub(super) fn set_if_absent(key: &str, value: &str, millis: u64) -> Self {
-        let mut command = redis::cmd("SET");
-        command.arg(key).arg(value).arg("NX").arg("PX").arg(millis);
+        Self::set(key, value, millis).arg("NX")
+    }
+
+    /// Sets a key, and returns its old value.
+    pub(super) fn replace(key: &str, value: &str, millis: u64) -> Self {
+        Self::set(key, value, millis).arg("GET")
+    }
+
+    fn set(key: &str, value: &str, millis: u64) -> Self {
+        // The capacity avoids most allocations.
+        let mut command = Cmd::with_capacity(6, 192);
+        command.arg("SET").arg(key).arg(value).arg("PX").arg(millis);
         Self { command, source: None, wait: None }
     }
 

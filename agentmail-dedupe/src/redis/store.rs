@@ -19,12 +19,12 @@ use crate::{
 /// Keeps claims on Redis, for any number of processes: on one server, on a set under Sentinel, or
 /// on a cluster. Another server with the same protocol works too.
 ///
-/// Each call is one atomic step and one round trip: a `SET NX`, or a Lua script that is called by
-/// its hash. The claim of a message that is not new makes both calls. A clone is a handle to the
-/// same connection. The store connects at the first call. It connects again when
-/// the connection breaks, when the server sends nothing for 10 seconds, or when the server is no
-/// longer the primary. While the server is down, also at the start of the process, each call fails
-/// with a [`RedisCallError`](crate::RedisCallError), which names the cause.
+/// Each call is one atomic step and one round trip: a `SET`, or a Lua script that is called by its
+/// hash. The claim of a message that is not new takes both. A clone is a handle to the same
+/// connection. The store connects at the first call. It connects again when the connection breaks,
+/// when the server sends nothing for 10 seconds, or when the server is no longer the primary. While
+/// the server is down, also at the start of the process, each call fails with a
+/// [`RedisCallError`](crate::RedisCallError), which names the cause.
 /// [`Claims::check`](crate::Claims::check) finds a wrong setup when the process starts.
 ///
 /// ```
@@ -42,6 +42,7 @@ use crate::{
 ///
 /// # The server
 ///
+/// - **Version**: Redis 6.2 or later, for the option `GET` of `SET`.
 /// - **Eviction** must be off (`maxmemory-policy noeviction`). A server that evicts records forgets
 ///   handled messages, and copies of them are handled again. The log warns once if the server may
 ///   evict.
@@ -143,15 +144,15 @@ impl RedisStore {
         Ok(self.connection.call(&call).await?.value)
     }
 
-    /// Makes a call that waits for replicas. They need not have a result that changes nothing.
-    async fn run_durably<T: FromRedisValue + PartialEq>(
+    /// Makes a call that waits for replicas, if it has changed the key.
+    async fn run_durably<T: FromRedisValue>(
         &self,
         call: Call<'_>,
-        change: T,
+        is_change: impl FnOnce(&T) -> bool,
     ) -> Result<T, RedisCallError> {
         let reply: Reply<T> = self.connection.call(&call.wait(self.wait)).await?;
         match (self.wait, reply.replicas) {
-            (Some(wait), Some(replicas)) if reply.value == change && replicas < wait.replicas => {
+            (Some(wait), Some(replicas)) if replicas < wait.replicas && is_change(&reply.value) => {
                 Err(wait.too_few(replicas))
             }
             _ => Ok(reply.value),
@@ -168,14 +169,13 @@ impl ClaimStore for RedisStore {
         owner: Owner,
         lease: Duration,
     ) -> Result<ClaimOutcome, BoxError> {
-        // A new message needs no script, which takes the server twice as long.
         let lease = millis(lease);
-        let set = Call::set_if_absent(&self.key(key), &format!("claimed:{owner}"), lease);
-        if self.run_durably(set, true).await? {
+        let set = Call::set_if_absent(&self.key(key), &claimed(owner), lease);
+        if self.run_durably(set, |is_set| *is_set).await? {
             return Ok(ClaimOutcome::Granted);
         }
         let call = self.call(&self.scripts.claim, key).arg(owner.to_string()).arg(lease);
-        match self.run_durably(call, 0).await? {
+        match self.run_durably(call, |outcome| *outcome == 0).await? {
             0 => Ok(ClaimOutcome::Granted),
             1 => Ok(ClaimOutcome::AlreadyHandled),
             2 => Ok(ClaimOutcome::InFlight),
@@ -199,9 +199,10 @@ impl ClaimStore for RedisStore {
         owner: Owner,
         retention: Duration,
     ) -> Result<LeaseState, BoxError> {
-        let call =
-            self.call(&self.scripts.complete, key).arg(owner.to_string()).arg(millis(retention));
-        Ok(lease_state(self.run_durably(call, 1).await? == 1))
+        let handled = handled(owner);
+        let set = Call::replace(&self.key(key), &handled, millis(retention));
+        let old: Option<String> = self.run_durably(set, |_| true).await?;
+        Ok(lease_state(old.is_none_or(|old| old == handled || old == claimed(owner))))
     }
 
     async fn release(&self, key: ClaimKey, owner: Owner) -> Result<(), BoxError> {
@@ -224,6 +225,14 @@ impl fmt::Debug for RedisStore {
 fn millis(time: Duration) -> u64 {
     const CENTURY: u64 = 100 * 365 * 24 * 3_600 * 1_000;
     u64::try_from(time.as_millis()).map_or(CENTURY, |millis| millis.clamp(1, CENTURY))
+}
+
+fn claimed(owner: Owner) -> String {
+    format!("claimed:{owner}")
+}
+
+fn handled(owner: Owner) -> String {
+    format!("handled:{owner}")
 }
 
 fn lease_state(held: bool) -> LeaseState {

@@ -88,12 +88,10 @@
 //!         owner: Owner,
 //!         retention: Duration,
 //!     ) -> Result<LeaseState, BoxError> {
-//!         Ok(self.step(key, |entry| match entry {
-//!             Some(entry) if entry.owner != owner => LeaseState::Lost,
-//!             _ => {
-//!                 *entry = Some(Entry { owner, handled: true, end: Instant::now() + retention });
-//!                 LeaseState::Held
-//!             }
+//!         let new = Entry { owner, handled: true, end: Instant::now() + retention };
+//!         Ok(self.step(key, |entry| match entry.replace(new) {
+//!             Some(old) if old.owner != owner => LeaseState::Lost,
+//!             _ => LeaseState::Held,
 //!         }))
 //!     }
 //!

@@ -83,12 +83,10 @@ impl Model {
     }
 
     fn complete(&mut self, key: usize, owner: usize) -> LeaseState {
-        match self.0.get(&key) {
-            Some(entry) if entry.owner != owner => LeaseState::Lost,
-            _ => {
-                self.0.insert(key, Entry { state: State::Handled, owner, units_left: RETENTION });
-                LeaseState::Held
-            }
+        let entry = Entry { state: State::Handled, owner, units_left: RETENTION };
+        match self.0.insert(key, entry) {
+            Some(old) if old.owner != owner => LeaseState::Lost,
+            _ => LeaseState::Held,
         }
     }
 

@@ -126,17 +126,21 @@ impl ClaimStore for PostgresStore {
         owner: Owner,
         retention: Duration,
     ) -> Result<LeaseState, BoxError> {
+        // Before PostgreSQL 18, RETURNING cannot show the old owner. A column has the comparison.
         let sql = "
             INSERT INTO agentmail_claims AS old (key, owner, handled, ends_at)
             VALUES ($1, $2, true, now() + make_interval(secs => $3))
             ON CONFLICT (key) DO UPDATE SET
-                owner = excluded.owner, handled = true, ends_at = excluded.ends_at
-            WHERE old.owner = excluded.owner OR old.ends_at <= now()";
+                owner = excluded.owner,
+                handled = true,
+                ends_at = excluded.ends_at,
+                took_it = old.owner <> excluded.owner AND old.ends_at > now()
+            RETURNING took_it";
         let client = self.pool.get().await?;
         let statement = client.prepare_cached(sql).await?;
         let (key, owner) = (key.as_bytes().as_slice(), owner.as_bytes().as_slice());
-        let rows = client.execute(&statement, &[&key, &owner, &retention.as_secs_f64()]).await?;
-        Ok(if rows == 1 { LeaseState::Held } else { LeaseState::Lost })
+        let row = client.query_one(&statement, &[&key, &owner, &retention.as_secs_f64()]).await?;
+        Ok(if row.try_get(0)? { LeaseState::Lost } else { LeaseState::Held })
     }
 
     async fn release(&self, key: ClaimKey, owner: Owner) -> Result<(), BoxError> {

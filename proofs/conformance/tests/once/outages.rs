@@ -154,11 +154,11 @@ fn a_completion_that_failed_is_recorded_within_the_lease() {
 }
 
 #[test]
-fn a_late_completion_is_recorded_unless_another_claim_has_the_message() {
+fn a_late_completion_is_recorded_and_counted_as_lost_if_another_claim_has_the_message() {
     on_redis(&[], |adapter, server, claims| {
         let key = ClaimKey::new("test", MessageKey::of_mail("my-agent", "a"));
         let name = format!("agentmail:{key}");
-        for (taken_over, recorded) in [(false, true), (true, false)] {
+        for taken_over in [false, true] {
             let handler = TestHandler::default();
             handler.set_actions("a", &[Action::Wait]);
             let address = serve(adapter, claims.clone(), "test", &handler);
@@ -178,8 +178,7 @@ fn a_late_completion_is_recorded_unless_another_claim_has_the_message() {
             let ended = |stats: DedupeStats| stats.completed + stats.lost;
             until(|| ended(claims.stats()) > ended(before));
             let value: String = query(&server, &["GET", &name]);
-            assert_eq!(value.starts_with("handled:"), recorded, "{value}");
-            assert_eq!(value == "claimed:another", taken_over, "{value}");
+            assert!(value.starts_with("handled:"), "{value}");
             assert_eq!(claims.stats().lost - before.lost, u64::from(taken_over));
         }
     });
@@ -237,16 +236,16 @@ fn handling_without_a_claim_is_an_option_and_is_counted() {
 fn a_delivery_takes_two_round_trips() {
     on_redis(&[], |adapter, server, claims| {
         let address = serve(adapter, claims.clone(), "test", &TestHandler::default());
-        // The first delivery also connects, and loads the scripts.
+        // The first delivery also connects.
         send(address, &mail("first"));
         until(|| claims.stats().completed == 1);
-        // A `SET` claims a message. A script records it, with another `SET`.
+        // A `SET` claims a message, and another one records it.
         let calls = || {
             let stats: String = query(&server, &["INFO", "commandstats"]);
             ["set", "evalsha"].map(|command| -> u64 {
                 let start = format!("cmdstat_{command}:calls=");
-                let count = stats.lines().find_map(|line| line.strip_prefix(&start)).unwrap();
-                count.split(',').next().unwrap().parse().unwrap()
+                let count = stats.lines().find_map(|line| line.strip_prefix(&start));
+                count.map_or(0, |count| count.split(',').next().unwrap().parse().unwrap())
             })
         };
         let [sets, scripts] = calls();
@@ -256,7 +255,7 @@ fn a_delivery_takes_two_round_trips() {
         }
 
         until(|| claims.stats().completed == 101);
-        assert_eq!(calls(), [sets + 2 * 100, scripts + 100]);
+        assert_eq!(calls(), [sets + 2 * 100, scripts]);
     });
 }
 
