@@ -1,4 +1,4 @@
-use std::{error::Error, fmt, sync::Arc};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use tokio::task::JoinSet;
 
@@ -54,7 +54,10 @@ impl Error for CheckError {}
 /// some keys work and others do not.
 const KEYS: usize = 16;
 
-/// Claims, renews and releases random keys.
+/// For how long a record of the check is kept if it cannot be removed: the shortest retention.
+const RETENTION: Duration = Duration::from_secs(60);
+
+/// Makes each call of a store with random keys.
 pub(crate) async fn check(background: &Arc<Background>) -> Result<(), StoreError> {
     if !background.may_wait() {
         return check_key(background).await;
@@ -79,15 +82,24 @@ async fn check_key(background: &Background) -> Result<(), StoreError> {
     let renewed = background.call(move |store| store.renew(key, owner, lease)).await;
     // Released even if the renewal failed.
     background.call(move |store| store.release(key, owner)).await?;
-    match (claimed, renewed?) {
-        (ClaimOutcome::Granted, LeaseState::Held) => Ok(()),
-        (ClaimOutcome::Granted, LeaseState::Lost) => {
-            Err(StoreError::Failed(BoxError::from("the store lost a claim at once")))
-        }
-        (ClaimOutcome::AlreadyHandled | ClaimOutcome::InFlight, _) => {
-            Err(StoreError::Failed(BoxError::from("the store did not grant a new key")))
-        }
+    if claimed != ClaimOutcome::Granted {
+        return Err(failed("the store did not grant a new key"));
     }
+    if renewed? != LeaseState::Held {
+        return Err(failed("the store lost a claim at once"));
+    }
+    let completed = background.call(move |store| store.complete(key, owner, RETENTION)).await?;
+    if completed != LeaseState::Held {
+        return Err(failed("the store found another owner of a new key"));
+    }
+    if !background.call(move |store| store.forget(key)).await? {
+        return Err(failed("the store lost a record at once"));
+    }
+    Ok(())
+}
+
+fn failed(text: &str) -> StoreError {
+    StoreError::Failed(BoxError::from(text))
 }
 
 fn random_key() -> ClaimKey {

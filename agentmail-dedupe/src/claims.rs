@@ -70,10 +70,11 @@ impl Claims {
 
     /// Checks that messages can be claimed: call this when the process starts.
     ///
-    /// It claims random keys, renews and releases them, as handlers would. It finds, for example, a
-    /// server that is down, a wrong password, a missing permission, a cluster and a replica. A
-    /// [`MemoryStore`](crate::MemoryStore) passes unless it is full. Each call has the
-    /// [deadline](ClaimsConfig::deadline). Nothing is counted in [`stats`](Self::stats).
+    /// It makes each call of the store with random keys, and leaves nothing behind. It finds, for
+    /// example, a server that is down, a wrong password, a missing permission, a cluster, a replica
+    /// and a server that is too old. A [`MemoryStore`](crate::MemoryStore) passes, unless it is
+    /// full. Each call has the [deadline](ClaimsConfig::deadline). Nothing is counted in
+    /// [`stats`](Self::stats).
     ///
     /// If the check fails, you decide whether the process starts. If it starts, messages are
     /// refused until the store works. The check need not be repeated.

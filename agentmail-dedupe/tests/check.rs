@@ -24,6 +24,10 @@ enum Fault {
     Renew,
     Lost,
     Release,
+    Complete,
+    NotCompleted,
+    Forget,
+    NotForgotten,
 }
 
 /// A store in memory with a fault.
@@ -86,7 +90,11 @@ impl ClaimStore for FaultyStore {
         owner: Owner,
         retention: Duration,
     ) -> Result<LeaseState, BoxError> {
-        self.memory.complete(key, owner, retention).await
+        match self.fault() {
+            Fault::Complete => Err("no record".into()),
+            Fault::NotCompleted => Ok(LeaseState::Lost),
+            _ => self.memory.complete(key, owner, retention).await,
+        }
     }
 
     async fn release(&self, key: ClaimKey, owner: Owner) -> Result<(), BoxError> {
@@ -98,7 +106,11 @@ impl ClaimStore for FaultyStore {
     }
 
     async fn forget(&self, key: ClaimKey) -> Result<bool, BoxError> {
-        self.memory.forget(key).await
+        match self.fault() {
+            Fault::Forget => Err("no memory".into()),
+            Fault::NotForgotten => Ok(false),
+            _ => self.memory.forget(key).await,
+        }
     }
 }
 
@@ -115,6 +127,10 @@ async fn a_check_names_what_the_store_cannot_do() {
         (Fault::Renew, "the store failed: no renewal"),
         (Fault::Lost, "the store failed: the store lost a claim at once"),
         (Fault::Release, "the store failed: no release"),
+        (Fault::Complete, "the store failed: no record"),
+        (Fault::NotCompleted, "the store failed: the store found another owner of a new key"),
+        (Fault::Forget, "the store failed: no memory"),
+        (Fault::NotForgotten, "the store failed: the store lost a record at once"),
     ] {
         let store = FaultyStore::new(fault);
         let claims = Claims::with_config(store.clone(), short_deadline());
@@ -145,6 +161,7 @@ async fn a_store_that_works_passes_and_keeps_no_key() {
     claims.check().await.unwrap();
 
     assert!(store.claimed.lock().unwrap().is_empty());
+    assert!(format!("{:?}", store.memory).contains("keys: 0,"), "{:?}", store.memory);
     assert_eq!(claims.stats(), DedupeStats::default());
     Claims::new(MemoryStore::with_capacity(1)).check().await.unwrap();
 }
