@@ -82,9 +82,7 @@ impl Server {
     async fn connect(&self) -> Result<Node, RedisCallError> {
         let connected = match &self.target {
             Target::One(client) => Node::connect(client, MAX_SILENCE).await,
-            Target::Sentinels(sentinels) => {
-                Node::connect(&sentinels.primary().await?, MAX_SILENCE_OF_PRIMARY).await
-            }
+            Target::Sentinels(sentinels) => sentinels.connect(MAX_SILENCE_OF_PRIMARY).await?,
         };
         match connected {
             Ok(node) => {

@@ -53,7 +53,8 @@ use crate::{
 ///   [`with_wait`](Self::with_wait) waits for replicas.
 /// - **Permissions** (ACL): `+evalsha +eval +get +set +del +pexpire` on the keys of the prefix, and
 ///   `+info` for the warning about eviction. `with_wait` needs `+wait`. A cluster needs
-///   `+cluster|slots +ping +asking`. Sentinels need `+sentinel|get-master-addr-by-name`.
+///   `+cluster|slots +ping +asking`. Sentinels need
+///   `+sentinel|get-master-addr-by-name +sentinel|master`.
 ///
 /// The server sees digests and random tokens only. A handled message takes about 230 bytes.
 #[derive(Clone)]

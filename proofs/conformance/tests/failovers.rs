@@ -184,6 +184,27 @@ async fn a_store_that_does_not_wait_needs_no_replica() {
     assert_eq!(calls(set.primary(), "wait"), 0);
 }
 
+#[tokio::test]
+async fn the_sentinel_that_knows_the_latest_failover_decides() {
+    let (old, new) = (RedisServer::start(&[]).unwrap(), RedisServer::start(&[]).unwrap());
+    let sentinel = |primary: &RedisServer, epoch: u8| {
+        let monitor = format!("sentinel monitor name 127.0.0.1 {} 2\n", primary.port());
+        let epoch = format!("sentinel config-epoch name {epoch}\n");
+        RedisServer::start_sentinel(&(monitor + &epoch)).unwrap()
+    };
+    let (stale, current) = (sentinel(&old, 1), sentinel(&new, 2));
+    let host = |sentinel: &RedisServer| format!("127.0.0.1:{}", sentinel.port());
+    let (stale, current) = (host(&stale), host(&current));
+
+    for message in 0..20 {
+        let hosts = if message < 10 { [&stale, &current] } else { [&current, &stale] };
+        let url = format!("redis-sentinel://{},{}/name", hosts[0], hosts[1]);
+        handle(&Claims::new(RedisStore::new(&url).unwrap()), message).await;
+    }
+
+    assert_eq!((calls(&old, "set"), calls(&new, "set")), (0, 40));
+}
+
 /// The rights in docs/dedupe.md.
 const RIGHTS: &str = "~agentmail:* +evalsha +eval +get +set +del +pexpire +info +wait";
 
@@ -198,7 +219,8 @@ async fn the_documented_rights_are_enough_on_each_topology() {
     let mut set = RedisSentinels::start().unwrap();
     set.primary().query(&format!("ACL SETUSER receiver on >hush {RIGHTS}")).unwrap();
     for sentinel in set.sentinels() {
-        let rights = "ACL SETUSER watcher on >hush2 +sentinel|get-master-addr-by-name";
+        let rights = "ACL SETUSER watcher on >hush2 +sentinel|get-master-addr-by-name \
+                      +sentinel|master";
         sentinel.query(rights).unwrap();
         sentinel.query("ACL SETUSER default off").unwrap();
     }
