@@ -47,10 +47,15 @@ impl Recorder {
         self.failures.store(calls, Ordering::SeqCst);
     }
 
+    /// Ends the lease of the test's claim.
+    async fn end_lease(&self) {
+        let owner = self.owner.lock().unwrap().unwrap();
+        self.memory.release(key(), owner).await.unwrap();
+    }
+
     /// Gives the claim of the test to another owner.
     async fn take_over(&self, key: ClaimKey) {
-        let owner = self.owner.lock().unwrap().unwrap();
-        self.memory.release(key, owner).await.unwrap();
+        self.end_lease().await;
         let claimed = self.memory.claim(key, Owner::random(), FRESH_FOR).await.unwrap();
         assert_eq!(claimed, ClaimOutcome::Granted);
     }
@@ -352,8 +357,7 @@ async fn a_message_that_two_attempts_have_claimed_is_not_released_after_one_has_
     let recorder = Recorder::default();
     let claims = Claims::new(recorder.clone());
     let late = claim(&claims).await.unwrap();
-    let owner = recorder.owner.lock().unwrap().unwrap();
-    recorder.memory.release(key(), owner).await.unwrap();
+    recorder.end_lease().await;
     let other = claim(&claims).await.unwrap();
 
     late.complete().await;
@@ -370,8 +374,7 @@ async fn a_claim_that_ended_is_completed_if_nobody_else_has_the_message() {
     let claims = Claims::new(recorder.clone());
     let first = claim(&claims).await.unwrap();
 
-    let owner = recorder.owner.lock().unwrap().unwrap();
-    recorder.memory.release(key(), owner).await.unwrap();
+    recorder.end_lease().await;
     first.complete().await;
 
     assert_eq!((claims.stats().completed, claims.stats().lost), (1, 0));
