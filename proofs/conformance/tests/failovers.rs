@@ -205,6 +205,27 @@ async fn the_sentinel_that_knows_the_latest_failover_decides() {
     assert_eq!((calls(&old, "set"), calls(&new, "set")), (0, 40));
 }
 
+#[tokio::test]
+async fn an_old_primary_that_was_frozen_gets_no_writes_when_it_continues() {
+    let (old, new) = (RedisServer::start(&[]).unwrap(), RedisServer::start(&[]).unwrap());
+    let monitor =
+        |server: &RedisServer| format!("sentinel monitor name 127.0.0.1 {} 2", server.port());
+    let sentinel = RedisServer::start_sentinel(&(monitor(&old) + "\n")).unwrap();
+    let url = format!("redis-sentinel://127.0.0.1:{}/name", sentinel.port());
+    let claims = Claims::new(RedisStore::new(&url).unwrap());
+    old.freeze().unwrap();
+    let handled = tokio::spawn(async move { handle(&claims, 0).await });
+    // The connection to the frozen server has begun.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+
+    sentinel.query("sentinel remove name").unwrap();
+    sentinel.query(&monitor(&new)).unwrap();
+    old.thaw().unwrap();
+
+    handled.await.unwrap();
+    assert_eq!((calls(&old, "set"), calls(&new, "set")), (0, 2));
+}
+
 /// The rights in docs/dedupe.md.
 const RIGHTS: &str = "~agentmail:* +evalsha +eval +get +set +del +pexpire +info +wait";
 
