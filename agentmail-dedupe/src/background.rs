@@ -115,7 +115,7 @@ impl Background {
         op: StoreOp,
         call: impl FnOnce(Arc<dyn AnyStore>) -> Call<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.context.observed(op, self.call(call)).await
+        self.context.observed(op, || self.call(call)).await
     }
 
     /// Makes a call. If it may have to wait, it runs on the thread, under the deadline.
@@ -265,7 +265,7 @@ impl Context {
     async fn renew_one(&self, owner: Owner, key: ClaimKey) {
         let renewed_at = Instant::now();
         let renew = Arc::clone(&self.store).renew(key, owner, self.config.lease());
-        match self.observed(StoreOp::Renew, self.call(renew)).await {
+        match self.observed(StoreOp::Renew, || self.call(renew)).await {
             Ok(LeaseState::Held) => {
                 if let Some(lease) = self.leases.lock().get_mut(&owner) {
                     lease.renewed_at = renewed_at;
@@ -309,7 +309,7 @@ impl Context {
         let mut first_failure = Some(failed);
         let mut pause = Duration::from_millis(50);
         loop {
-            match self.observed(op, self.call(call())).await {
+            match self.observed(op, || self.call(call())).await {
                 Ok(outcome) => return Some(outcome),
                 Err(error) => {
                     if let Some(failed) = first_failure.take() {
@@ -325,20 +325,18 @@ impl Context {
         }
     }
 
-    /// Reports a call to the observers when it has ended.
-    async fn observed<T>(
-        &self,
-        op: StoreOp,
-        call: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
+    /// Makes a call, and reports it to the observers when it has ended.
+    async fn observed<T, F>(&self, op: StoreOp, call: impl FnOnce() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
         let observers = self.telemetry.observers();
-        if !observers.is_on() {
-            return call.await;
+        let started = observers.is_on().then(Instant::now);
+        let result = call().await;
+        if let Some(started) = started {
+            let (store, duration) = (self.store.name(), started.elapsed());
+            observers.store_call(&StoreCall { store, op, duration, succeeded: result.is_ok() });
         }
-        let started = Instant::now();
-        let result = call.await;
-        let (store, duration) = (self.store.name(), started.elapsed());
-        observers.store_call(&StoreCall { store, op, duration, succeeded: result.is_ok() });
         result
     }
 

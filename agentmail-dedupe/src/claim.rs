@@ -35,8 +35,8 @@ impl Claim {
     /// failed, the background thread tries again until the lease ends. The handler need not be run
     /// again. If another attempt has claimed the message in the meantime, that attempt loses its
     /// claim: when it fails, the message is not released.
-    pub async fn complete(self) {
-        if let Some(lease) = self.lease {
+    pub async fn complete(mut self) {
+        if let Some(lease) = &mut self.lease {
             lease.complete().await;
         }
     }
@@ -48,8 +48,8 @@ impl Claim {
     /// lease ends. If the store works, the next [`claim`](crate::Claims::claim) of this process
     /// finds the record. If the process dies before that, a copy that arrives after the lease is
     /// handled again. [`Claims::drain`](crate::Claims::drain) waits for the record.
-    pub async fn complete_in_background(self) {
-        if let Some(lease) = self.lease {
+    pub async fn complete_in_background(mut self) {
+        if let Some(lease) = &mut self.lease {
             lease.complete_in_background().await;
         }
     }
@@ -59,8 +59,8 @@ impl Claim {
     ///
     /// It returns when the store has responded, or when the call has failed. If the call has
     /// failed, the background thread tries again until the lease ends.
-    pub async fn release(self) {
-        if let Some(lease) = self.lease {
+    pub async fn release(mut self) {
+        if let Some(lease) = &mut self.lease {
             lease.release().await;
         }
     }

@@ -90,7 +90,7 @@ impl Lease {
     }
 
     /// Records the message as handled.
-    pub(crate) async fn complete(mut self) {
+    pub(crate) async fn complete(&mut self) {
         self.stop_renewing();
         self.stage = Stage::Succeeded;
         let (key, owner, retention) = (self.key, self.owner, self.retention);
@@ -109,18 +109,17 @@ impl Lease {
         self.stage = Stage::Ended;
     }
 
-    /// Records the message as handled. Does not wait for a store that may have to wait.
-    pub(crate) async fn complete_in_background(mut self) {
+    /// Records the message as handled. If the store may have to wait, dropping the lease does it.
+    pub(crate) async fn complete_in_background(&mut self) {
         if !self.background.may_wait() {
             return self.complete().await;
         }
         self.stop_renewing();
         self.stage = Stage::Succeeded;
-        // Dropping it completes it.
     }
 
     /// Releases the message.
-    pub(crate) async fn release(mut self) {
+    pub(crate) async fn release(&mut self) {
         self.stop_renewing();
         self.stage = Stage::Failed;
         let (key, owner) = (self.key, self.owner);

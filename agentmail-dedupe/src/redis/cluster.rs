@@ -11,7 +11,7 @@
 //! - A call that has failed is repeated: see [`Connection`](crate::redis::connection::Connection).
 //! - A call that waits for replicas does so at the node of its key. [`Node`] does this.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use redis::{
     Client, ConnectionInfo, FromRedisValue, RedisError,
@@ -73,9 +73,10 @@ impl Cluster {
         &self,
         call: &Call<'_>,
     ) -> Result<Reply<T>, RedisCallError> {
-        let open = self.shared.open(self.connect()).await?;
+        let open = self.shared.open(|| self.connect()).await?;
         let ClusterNodes { mut connection, silence } = open.connection.clone();
-        match silence.watch(call.run(&mut connection), is_reply).await {
+        let result = silence.watch(pin!(call.run(&mut connection)), is_reply).await;
+        match result {
             Some(Ok(reply)) => Ok(reply),
             Some(Err(error)) => Err(self.failed(&open, self.error(&error)).await),
             None => Err(self.failed(&open, RedisCallError::timed_out(Peer::Cluster)).await),
@@ -85,7 +86,7 @@ impl Cluster {
     /// Discards the client if no call has succeeded for a while.
     async fn failed(&self, open: &Open<ClusterNodes>, error: RedisCallError) -> RedisCallError {
         if open.connection.silence.is_over() {
-            self.shared.discard(open, &error).await;
+            self.shared.discard(open.number, &error).await;
         }
         error
     }

@@ -40,12 +40,25 @@ impl Connection {
         &self,
         call: &Call<'_>,
     ) -> Result<Reply<T>, RedisCallError> {
-        if !self.can_fail_over() {
-            return match self.attempt(call).await {
-                Err(error) if needs_new_connection(&error) => self.attempt(call).await,
-                result => result,
-            };
+        let server = match self {
+            Self::Server(server) if !server.can_fail_over() => server,
+            // Boxed, because it is larger than a call at one server.
+            _ => return Box::pin(self.call_until_the_deadline(call)).await,
+        };
+        // One place awaits the attempts: two would double the future.
+        let mut repeated = false;
+        loop {
+            match server.attempt(call).await {
+                Err(error) if !repeated && needs_new_connection(&error) => repeated = true,
+                result => return result,
+            }
         }
+    }
+
+    async fn call_until_the_deadline<T: FromRedisValue>(
+        &self,
+        call: &Call<'_>,
+    ) -> Result<Reply<T>, RedisCallError> {
         let end = end_of_attempts();
         let mut failure = None;
         loop {
@@ -70,14 +83,6 @@ impl Connection {
             Self::Server(server) => server.attempt(call).await,
             #[cfg(feature = "redis-cluster")]
             Self::Cluster(cluster) => cluster.attempt(call).await,
-        }
-    }
-
-    fn can_fail_over(&self) -> bool {
-        match self {
-            Self::Server(server) => server.can_fail_over(),
-            #[cfg(feature = "redis-cluster")]
-            Self::Cluster(_) => true,
         }
     }
 

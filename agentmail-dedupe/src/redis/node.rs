@@ -1,4 +1,5 @@
 use std::{
+    pin::pin,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -39,7 +40,7 @@ impl Node {
 impl ConnectionLike for Node {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async {
-            let reply = self.multiplexed.send_packed_command(command);
+            let reply = pin!(self.multiplexed.send_packed_command(command));
             self.silence.watch(reply, |_| true).await.unwrap_or_else(|| Err(silent(&self.silence)))
         })
     }

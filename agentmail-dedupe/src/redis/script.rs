@@ -83,9 +83,9 @@ impl Call<'_> {
         self
     }
 
-    /// Waits for replicas after the call.
-    pub(super) fn wait(self, wait: Option<Wait>) -> Self {
-        Self { wait, ..self }
+    /// Sets whether the call waits for replicas.
+    pub(super) fn set_wait(&mut self, wait: Option<Wait>) {
+        self.wait = wait;
     }
 
     /// Makes the call: one round trip. A script is called by its hash, and a server that does not

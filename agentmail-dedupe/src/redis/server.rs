@@ -24,7 +24,7 @@ use crate::redis::{
     node::Node,
     script::{Call, Reply},
     sentinel::Sentinels,
-    shared::Shared,
+    shared::{Open, Shared},
     store_error::RedisStoreError,
 };
 
@@ -66,13 +66,13 @@ impl Server {
         &self,
         call: &Call<'_>,
     ) -> Result<Reply<T>, RedisCallError> {
-        let open = self.shared.open(self.connect()).await?;
-        match call.run(&mut open.connection.clone()).await {
+        let Open { mut connection, number } = self.shared.open(|| self.connect()).await?;
+        match call.run(&mut connection).await {
             Ok(reply) => Ok(reply),
             Err(error) => {
                 let error = self.error(&error).await;
                 if needs_new_connection(&error) {
-                    self.shared.discard(&open, &error).await;
+                    self.shared.discard(number, &error).await;
                 }
                 Err(error)
             }
@@ -132,5 +132,7 @@ async fn is_sentinel(client: &Client) -> bool {
         let mut node = Node::connect(&client, MAX_SILENCE).await?;
         redis::cmd("ROLE").query_async(&mut node).await
     };
+    // Boxed, because it is large and rare.
+    let ask = Box::pin(ask);
     matches!(timeout(MAX_SILENCE_OF_PRIMARY, ask).await, Ok(Ok(Role::Sentinel { .. })))
 }

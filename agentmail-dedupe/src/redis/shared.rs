@@ -23,15 +23,18 @@ struct State<C> {
 #[derive(Clone)]
 pub(super) struct Open<C> {
     pub(super) connection: C,
-    number: u64,
+    pub(super) number: u64,
 }
 
 impl<C: Clone> Shared<C> {
     /// Returns the connection. Connects if there is none, and if the last attempt was not just now.
-    pub(super) async fn open(
+    pub(super) async fn open<F>(
         &self,
-        connect: impl Future<Output = Result<C, RedisCallError>>,
-    ) -> Result<Open<C>, RedisCallError> {
+        connect: impl FnOnce() -> F,
+    ) -> Result<Open<C>, RedisCallError>
+    where
+        F: Future<Output = Result<C, RedisCallError>>,
+    {
         let mut state = self.0.lock().await;
         if let Some(open) = &state.open {
             return Ok(open.clone());
@@ -42,7 +45,8 @@ impl<C: Clone> Shared<C> {
             return Err(failure.clone());
         }
         state.tried_at = Some(Instant::now());
-        match connect.await {
+        // Boxed, because it is large, and most calls do not connect.
+        match Box::pin(connect()).await {
             Ok(connection) => {
                 state.failure = None;
                 state.opened = state.opened.wrapping_add(1);
@@ -56,10 +60,10 @@ impl<C: Clone> Shared<C> {
         }
     }
 
-    /// Discards a failed connection, unless it has been replaced already.
-    pub(super) async fn discard(&self, failed: &Open<C>, error: &RedisCallError) {
+    /// Discards the failed connection of this number, unless it has been replaced already.
+    pub(super) async fn discard(&self, number: u64, error: &RedisCallError) {
         let mut state = self.0.lock().await;
-        if state.open.as_ref().is_some_and(|open| open.number == failed.number) {
+        if state.open.as_ref().is_some_and(|open| open.number == number) {
             state.open = None;
             state.failure = Some(error.clone());
         }

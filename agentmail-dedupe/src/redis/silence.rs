@@ -1,5 +1,4 @@
 use std::{
-    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -28,13 +27,14 @@ impl Silence {
 
     /// Waits for a call. Returns `None` when there has been no reply within the limit. The last
     /// argument tells whether an output is a reply.
+    ///
+    /// The caller pins the call. If it were moved into this future, it would need its space twice.
     pub(super) async fn watch<T>(
         &self,
-        call: impl Future<Output = T>,
+        mut call: impl Future<Output = T> + Unpin,
         is_reply: impl FnOnce(&T) -> bool,
     ) -> Option<T> {
         let _waiting = self.begin();
-        let mut call = pin!(call);
         loop {
             match timeout_at(self.end(), &mut call).await {
                 Ok(output) => {

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use redis::{
     Arg, Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value, aio::MultiplexedConnection,
@@ -96,7 +96,7 @@ async fn run(
         silence.set_limit(base + Wait::timeout_of(wait).unwrap_or_default());
         pipeline.add_command(wait.clone());
         let count = pipeline.len();
-        let sent = connection.send_packed_commands(&pipeline, 0, count);
+        let sent = pin!(connection.send_packed_commands(&pipeline, 0, count));
         let sent = silence.watch(sent, |_| true).await.unwrap_or_else(|| Err(silent(&silence)));
         reply(sent, batch.drain(..));
     }
