@@ -5,6 +5,8 @@ mod receiver;
 
 use std::{fs, io, path::Path, thread};
 
+use agentmail_inbox::{Filter, Page, Row, State};
+
 use self::receiver::{Folder, Receiver, mail, touch, until};
 
 fn counts(waiting: u32, taken: u32, done: u32, dead: u32) -> String {
@@ -193,7 +195,7 @@ fn a_message_that_always_fails_ends_dead_and_blocks_no_other() {
     assert_eq!(log.matches("ERROR").count(), 1, "{log}");
 
     // The operator has fixed the cause.
-    assert_eq!(folder.operate(&["redrive", "--state", "dead", "--by", "ann"]), "redriven: 1\n");
+    assert_eq!(folder.redrive(State::Dead), 1);
     let receiver = Receiver::start(&folder, &[]);
     receiver.waits_for_counts(&counts(0, 0, 3, 0));
 }
@@ -225,8 +227,7 @@ fn an_operator_can_end_a_pause_that_a_wrong_clock_made_too_long() {
     receiver.waits_for_log("tried again after the pause");
     receiver.waits_for_counts(&counts(1, 0, 0, 0));
 
-    let redrive = ["redrive", "--state", "waiting", "--by", "ann"];
-    assert_eq!(folder.operate(&redrive), "redriven: 1\n");
+    assert_eq!(folder.redrive(State::Waiting), 1);
 
     // With all its attempts: the first one fails again.
     until("it is tried again", || receiver.log().matches(": begun").count() == 2);
@@ -249,9 +250,11 @@ fn a_row_or_body_that_cannot_be_read_is_dead_at_once() {
     let receiver = Receiver::start(&folder, &[]);
 
     receiver.waits_for_counts(&counts(0, 0, 0, 2));
-    let dead = folder.operate(&["list", "--state", "dead"]);
+    let dead = Filter::new().with_state(State::Dead);
+    let dead = folder.operate(async |inbox| inbox.list(dead, Page::first(10)).await.unwrap());
     for reason in ["not an event: ", "the row cannot be read: the column message_key"] {
-        assert!(dead.contains(reason), "{dead}");
+        let is_listed = |row: &Row| row.reason.as_deref().is_some_and(|it| it.contains(reason));
+        assert!(dead.iter().any(is_listed), "{dead:?}");
     }
 }
 

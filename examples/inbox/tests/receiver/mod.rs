@@ -14,7 +14,8 @@ use std::{
 };
 
 use agentmail_cli::Sender;
-use agentmail_inbox::rusqlite::Connection;
+use agentmail_inbox::{Filter, Inbox, SqliteStore, State, rusqlite::Connection};
+use tokio::runtime::Builder;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_transactional_inbox");
 const SECRET: &str = "whsec_of_this_test";
@@ -44,12 +45,19 @@ impl Folder {
         database
     }
 
-    /// Runs an operator's command. Returns what it prints.
-    pub(crate) fn operate(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_inbox_operator"));
-        let output = command.args(arguments).env("INBOX", self.path("inbox.db")).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
+    /// Uses the inbox as an operator's program does, also while the receiver runs.
+    pub(crate) fn operate<T>(&self, act: impl AsyncFnOnce(&Inbox) -> T) -> T {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let store = SqliteStore::attach(self.path("inbox.db")).await.unwrap();
+            act(&Inbox::new(store)).await
+        })
+    }
+
+    /// Redrives the messages of a state. Returns how many.
+    pub(crate) fn redrive(&self, state: State) -> u64 {
+        let filter = Filter::new().with_state(state);
+        self.operate(async |inbox| inbox.redrive(filter, "ann").await.unwrap())
     }
 
     /// Returns a command with the receiver's environment. The receiver repeats failures at once.
