@@ -4,9 +4,12 @@
 
 mod common;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use agentmail_axum::{
@@ -22,6 +25,12 @@ use axum::{
     middleware::{Next, from_fn},
     response::Response,
     routing::{MethodRouter, post},
+};
+use futures_util::FutureExt;
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, watch},
+    task_local,
 };
 use tower::{Layer, ServiceBuilder, ServiceExt};
 
@@ -95,6 +104,50 @@ async fn the_hook_is_not_called_for_a_copy() {
         assert_eq!(router.clone().oneshot(request).await.unwrap().status(), status);
     }
     assert!(shown.load(Ordering::Relaxed) > 0, "it is shown the forgery");
+}
+
+task_local! {
+    static OF_THE_REQUEST: u8;
+}
+
+#[tokio::test]
+async fn the_rest_of_a_handler_whose_request_is_dropped_has_no_task_locals() {
+    let claims = Claims::new(MemoryStore::new());
+    let (sender, mut seen) = mpsc::unbounded_channel();
+    let (end, may_end) = watch::channel(false);
+    let handler = async move || {
+        let see = || sender.send(OF_THE_REQUEST.try_with(|value| *value).ok()).unwrap();
+        see();
+        may_end.clone().wait_for(|may_end| *may_end).await.unwrap();
+        see();
+    };
+    let layer = VerifyLayer::new(config()).dedupe(claims.clone(), "test");
+    let request = router(post(handler).route_layer(layer)).oneshot(signed(BODY));
+
+    tokio::select! {
+        _ = OF_THE_REQUEST.scope(7, request) => panic!("it waits"),
+        first = seen.recv() => assert_eq!(first, Some(Some(7))),
+    }
+    end.send(true).unwrap();
+
+    assert_eq!(seen.recv().await, Some(None));
+    claims.drain().await;
+    assert_eq!((claims.stats().completed, claims.stats().released), (1, 0));
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_is_not_continued() {
+    let claims = Claims::new(MemoryStore::new());
+    let layer = VerifyLayer::new(config()).dedupe(claims.clone(), "test");
+    let handler = async || -> () { panic!("no") };
+    let request = router(post(handler).route_layer(layer)).oneshot(signed(BODY));
+
+    let panic = AssertUnwindSafe(request).catch_unwind().await.unwrap_err();
+
+    assert_eq!(panic.downcast_ref(), Some(&"no"));
+    assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
+    claims.drain().await;
+    assert_eq!((claims.stats().completed, claims.stats().released), (0, 1));
 }
 
 #[test]

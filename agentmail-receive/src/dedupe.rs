@@ -44,9 +44,9 @@ impl Dedupe {
 
     /// Claims the message of a delivery, before its handler runs.
     ///
-    /// An adapter calls this in a task of its own, and runs the handler in that task. After a 2xx
-    /// response, it calls [`Claim::complete_in_background`]. After any other outcome, it calls
-    /// [`Claim::release`]. If the client disconnects, the task must continue.
+    /// After a 2xx response, an adapter calls [`Claim::complete_in_background`]. After any other
+    /// outcome, it calls [`Claim::release`]. If the client disconnects, the adapter continues this
+    /// call and the handler in a task of their own.
     ///
     /// # Errors
     ///

@@ -66,20 +66,21 @@
 //! A layer between the two must not turn a 2xx response into an error. `DedupeLayer` has already
 //! recorded the message as handled, so the handler would not run for the sender's next attempt.
 //!
-//! # The task
+//! # If the client disconnects
 //!
-//! For each message, `DedupeLayer` starts a task on the tokio runtime of the request. The task
-//! claims the message, runs the handler, and records the result. If the client disconnects, the
-//! task continues. (Without `DedupeLayer`, axum cancels the handler.) While the handler runs, the
-//! sender's next attempt gets 503. After the handler has succeeded, the next attempt gets 200. The
-//! task has the request's `tracing` span, but not its task-locals. If the handler panics, the panic
-//! continues in the request's own task.
+//! The handler runs to its end. Its rest runs in a task of its own, on the tokio runtime of the
+//! request. (Without `DedupeLayer`, axum cancels the handler.) While the handler runs, the sender's
+//! next attempt gets 503. After the handler has succeeded, the next attempt gets 200.
+//!
+//! The task has the request's `tracing` span, but not its task-locals. A handler that then panics
+//! for want of a task-local has failed, and its message is released. Extensions and the state of
+//! the router are not lost.
 //!
 //! At the end of the process, wait for these tasks with [`Claims::drain`].
 //!
 //! Put a layer that limits the time or the number of handlers (`TimeoutLayer`, `ConcurrencyLimit`)
 //! *inside* `DedupeLayer`. If it is outside, it limits only the requests that wait for handlers.
-//! The handlers continue in their tasks.
+//! The handlers run to their end.
 
 mod future;
 mod layer;

@@ -60,7 +60,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let Self { mut inner, handle } = self.clone();
-        let task = async move {
+        let handling = async move {
             let delivery = request.extensions().get::<Delivery>();
             let delivery =
                 delivery.ok_or_else(|| WebhookRejection::missing_layer(request.uri().path()))?;
@@ -77,6 +77,6 @@ where
             }
             Ok(response)
         };
-        ResponseFuture::new(tokio::spawn(task.in_current_span()))
+        ResponseFuture::new(handling.in_current_span())
     }
 }
