@@ -107,8 +107,8 @@ impl Claims {
     /// [`complete`](Claim::complete), the message is remembered for that time and a minute, or for
     /// the [retention](ClaimsConfig::retention) if that is longer.
     ///
-    /// If the caller's task is cancelled when a client disconnects, run the handler and end the
-    /// claim in another task.
+    /// If the caller's task is cancelled when a client disconnects, continue the handler and the
+    /// end of the claim in another task.
     ///
     /// # Errors
     ///

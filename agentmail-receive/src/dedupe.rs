@@ -45,8 +45,8 @@ impl Dedupe {
     /// Claims the message of a delivery, before its handler runs.
     ///
     /// After a 2xx response, an adapter calls [`Claim::complete_in_background`]. After any other
-    /// outcome, it calls [`Claim::release`]. If the client disconnects, the adapter continues this
-    /// call and the handler in a task of their own.
+    /// outcome, it calls [`Claim::release`]. If the client disconnects, the adapter continues all
+    /// of this in a task of its own.
     ///
     /// # Errors
     ///

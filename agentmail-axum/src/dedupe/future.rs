@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use crate::{layer::ResponseBody, rejection::WebhookRejection};
 
 /// The future of [`Dedupe`](super::Dedupe). If it is dropped before it has ended, for example
-/// because the client has disconnected, it continues in a task of its own.
+/// because the client has disconnected, the handler continues in a task of its own.
 #[must_use = "futures do nothing unless polled"]
 pub struct ResponseFuture<R: Send + 'static, E: Send + 'static> {
     /// `None` after it has ended.
@@ -51,7 +51,7 @@ impl<R: Send + 'static, E: Send + 'static> Future for ResponseFuture<R, E> {
 impl<R: Send + 'static, E: Send + 'static> Drop for ResponseFuture<R, E> {
     fn drop(&mut self) {
         if let Some(handling) = self.handling.take() {
-            // If the runtime is shutting down, this drops the claim, which releases the message.
+            // If the runtime is shutting down, this drops the claim, which ends in the background.
             self.runtime.spawn(handling);
         }
     }

@@ -68,13 +68,18 @@
 //!
 //! # If the client disconnects
 //!
-//! The handler runs to its end. Its rest runs in a task of its own, on the tokio runtime of the
-//! request. (Without `DedupeLayer`, axum cancels the handler.) While the handler runs, the sender's
-//! next attempt gets 503. After the handler has succeeded, the next attempt gets 200.
+//! The handler runs to its end. If the request's future is dropped, because the client disconnects
+//! or because of a timeout outside, the rest of the handler runs in a task of its own, on the tokio
+//! runtime of the request. (Without `DedupeLayer`, axum cancels the handler.) While the handler
+//! runs, the sender's next attempt gets 503. After the handler has succeeded, the next attempt gets
+//! 200.
 //!
 //! The task has the request's `tracing` span, but not its task-locals. A handler that then panics
 //! for want of a task-local has failed, and its message is released. Extensions and the state of
 //! the router are not lost.
+//!
+//! A middleware outside must not keep the request's future without polling it: the handler would
+//! not go on, and its message would remain claimed.
 //!
 //! At the end of the process, wait for these tasks with [`Claims::drain`].
 //!
